@@ -1,0 +1,79 @@
+/*
+ * The log: segments of frames of records. The truth of a store. Threads: calls on one struct ehi_log are
+ * serialised by its own mutex; what they give (mapped bytes) stays valid until ehi_log_close.
+ */
+#ifndef EHI_LOG_LOG_H
+#define EHI_LOG_LOG_H
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "codec/format.h"
+
+struct ehi_log;
+
+/* The end of what is known: the next frame goes to `offset` of the segment `segment` and begins with next_seq. */
+struct ehi_position {
+    uint64_t segment;        /* its first seq */
+    uint64_t offset;
+    uint64_t next_seq;
+    uint64_t frame_offset;   /* of the last frame before the position in this segment; 0: none in it */
+    uint64_t frame_checksum; /* of that frame */
+};
+
+/* Makes an empty log in the empty directory dirfd: segment 1, fsynced (the directory too). path: for messages. */
+int ehi_log_create(int dirfd, const char *path, const uint8_t store_id[16], struct ecshist_error *error)
+    ECSHIST_CHECKED;
+/* Opens: reads the names and headers of all segments. Takes a dup of dirfd. FORMAT, DAMAGED (gap in names, other store id), IO. */
+int ehi_log_open(int dirfd, const char *path, uint32_t segment_bytes, struct ehi_log **out,
+                 struct ecshist_error *error) ECSHIST_CHECKED;
+void ehi_log_close(struct ehi_log *log);
+const uint8_t *ehi_log_store_id(const struct ehi_log *log);
+uint64_t ehi_log_seed(const struct ehi_log *log);
+
+/* The one lock among writers of all processes: flock on the directory. Blocks; EINTR is retried. */
+int ehi_log_lock(struct ehi_log *log, struct ecshist_error *error) ECSHIST_CHECKED;
+void ehi_log_unlock(struct ehi_log *log);
+
+/* The position before the first frame of the oldest segment. */
+void ehi_log_start(struct ehi_log *log, struct ehi_position *out);
+/* The log confirms a position: its segment is there, and the frame before it, if any, has that checksum and is intact. */
+bool ehi_log_confirms(struct ehi_log *log, const struct ehi_position *position);
+
+enum ehi_verdict { EHI_FRAME = 1, EHI_END_OF_LOG = 2, EHI_TORN_TAIL = 3 }; /* damage is an error: DAMAGED */
+
+struct ehi_frame {
+    struct ehi_slice payload; /* mapped: records one behind the other */
+    uint32_t record_count;
+    uint64_t segment, offset, length, checksum, first_seq;
+};
+
+/*
+ * The frame at *position, checksum checked; moves *position behind it (over footers into the next segment). Never
+ * changes the file. EHI_TORN_TAIL only in the newest segment. DAMAGED names segment, offset and seqs.
+ */
+int ehi_log_next(struct ehi_log *log, struct ehi_position *position, struct ehi_frame *frame,
+                 enum ehi_verdict *verdict, struct ecshist_error *error) ECSHIST_CHECKED;
+/* Under the lock: cuts a torn tail off at *position. */
+int ehi_log_cut(struct ehi_log *log, const struct ehi_position *position, struct ecshist_error *error)
+    ECSHIST_CHECKED;
+/*
+ * Under the lock, at the tail: writes one frame of `count` stamped records and makes it durable (fdatasync). Zero-fills
+ * ahead; seals and begins a new segment before, where the segment is full. Moves *position. IO where nothing was
+ * written, OUTCOME_UNKNOWN where a write or flush of the frame failed.
+ */
+int ehi_log_append(struct ehi_log *log, struct ehi_position *position, struct ehi_slice records, uint32_t count,
+                   uint64_t first_seq, struct ecshist_error *error) ECSHIST_CHECKED;
+/* The record of an event, its checksum checked. hint: where in the active segment, 0 for none. DAMAGED, NOT_FOUND. */
+int ehi_log_read(struct ehi_log *log, uint64_t seq, uint64_t hint_offset, struct ehi_slice *record,
+                 struct ecshist_error *error) ECSHIST_CHECKED;
+/* The position of the frame that holds seq, or of the first one behind it. For cursors. */
+int ehi_log_seek(struct ehi_log *log, uint64_t seq, struct ehi_position *out, struct ecshist_error *error)
+    ECSHIST_CHECKED;
+/* Segments, bytes of their files, bytes used (tail: the end of what is used). */
+int ehi_log_sizes(struct ehi_log *log, const struct ehi_position *tail, uint64_t *segments, uint64_t *file_bytes,
+                  uint64_t *used_bytes, struct ecshist_error *error) ECSHIST_CHECKED;
+
+/* Walks the records of a frame's payload: false at the end; bad lengths: DAMAGED through *code. */
+bool ehi_records_next(struct ehi_slice *rest, struct ehi_slice *record);
+
+#endif
