@@ -14,7 +14,8 @@ enum ehi_value_kind {
     EHI_VALUE_DOUBLE,
     EHI_VALUE_STRING,
     EHI_VALUE_ARRAY,
-    EHI_VALUE_MAP
+    EHI_VALUE_MAP,
+    EHI_VALUE_TIME /* u.integer: microseconds since the epoch; made for output only, never stored */
 };
 
 struct ehi_value {
