@@ -1,0 +1,38 @@
+# Flags for everything that is built here. None of them is seen by users of the installed library.
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_C_FLAGS_RELEASE "-O2 -DNDEBUG")
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+
+add_compile_definitions(_GNU_SOURCE)
+add_compile_options(-Wall -Wextra -Wshadow -Wpointer-arith -Wwrite-strings -Wvla -Wformat=2 -Wundef
+                    $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes>
+                    $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>)
+if(ECSHIST_WERROR)
+    add_compile_options(-Werror)
+endif()
+
+set(ehi_sanitizers ${ECSHIST_SANITIZE})
+if(ECSHIST_FUZZ)
+    if(NOT CMAKE_C_COMPILER_ID MATCHES Clang)
+        message(FATAL_ERROR "ECSHIST_FUZZ needs clang: libFuzzer is a part of it")
+    endif()
+    set(ehi_sanitizers address undefined)
+    add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
+if(ehi_sanitizers)
+    list(JOIN ehi_sanitizers "," ehi_sanitize_flag)
+    set(ehi_sanitize_flag "-fsanitize=${ehi_sanitize_flag}")
+    add_compile_options(${ehi_sanitize_flag} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    add_link_options(${ehi_sanitize_flag})
+else()
+    add_compile_options(-fstack-protector-strong
+                        $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE>
+                        $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
+    add_link_options(-Wl,-z,relro,-z,now)
+endif()
