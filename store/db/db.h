@@ -1,0 +1,121 @@
+/*
+ * The index: one LMDB environment and its tables. All that must be known of LMDB is known here: MDB_NOSYNC, never
+ * MDB_WRITEMAP; MDB_NOTLS; no DUPSORT; fixed-width composite keys; one environment per path and process (the caller's
+ * duty). Slices read borrow from LMDB's pages: valid until the transaction ends, or its first put.
+ */
+#ifndef EHI_DB_DB_H
+#define EHI_DB_DB_H
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "model/arn.h"
+
+struct ehi_db;     /* an open environment */
+struct ehi_db_txn; /* a transaction: reading, or the one that writes */
+
+/* What the index says of itself: the row `head` of table meta, written once in every commit. */
+struct ehi_db_head {
+    uint64_t segment, offset, next_seq, frame_offset, frame_checksum; /* the log position applied */
+    uint64_t next_id;                                                 /* ids of subjects: 1, 2, … */
+    uint64_t event_count, ignored_count, revision_count, service_count;
+    uint64_t by_status[16];
+    int64_t min_time_us, max_time_us;
+    uint8_t store_id[16];
+    uint64_t index_format;
+};
+
+/* A row of a subject's timeline. */
+struct ehi_db_entry {
+    uint64_t seq;
+    uint64_t id_hash; /* of the event's id */
+    uint32_t offset;  /* of the record in the segment that was newest when it was written */
+    uint16_t type, flags;
+};
+#define EHI_DB_CHUNK 64 /* entries of a timeline row at the most */
+
+/* A row of a service's list. */
+struct ehi_db_listed {
+    int64_t created_at_us;
+    uint64_t created_seq, deployment_id;
+    uint8_t status;
+};
+
+/* Opens (creates: with its directory's data.mdb) the environment in directory `path`. read_only_fs: MDB_RDONLY|NOLOCK. */
+int ehi_db_open(const char *path, uint64_t map_bytes, bool create, bool read_only, struct ehi_db **out,
+                struct ecshist_error *error) ECSHIST_CHECKED;
+/* Counted: ehi_db_open gives 1. The last release closes. */
+struct ehi_db *ehi_db_ref(struct ehi_db *db);
+void ehi_db_release(struct ehi_db *db);
+/* The environment's data file still is the one at its path (device and inode). */
+bool ehi_db_current(const struct ehi_db *db);
+/* Forces everything to disk. */
+int ehi_db_sync(struct ehi_db *db, struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_db_sizes(struct ehi_db *db, uint64_t *file_bytes, uint64_t *map_bytes, uint32_t *readers,
+                 struct ecshist_error *error) ECSHIST_CHECKED;
+void ehi_db_check_readers(struct ehi_db *db);
+
+int ehi_db_begin(struct ehi_db *db, bool write, struct ehi_db_txn **out, struct ecshist_error *error)
+    ECSHIST_CHECKED;
+void ehi_db_abort(struct ehi_db_txn *txn);
+/* Ends the transaction in either case. FULL, INDEX. */
+int ehi_db_commit(struct ehi_db_txn *txn, struct ecshist_error *error) ECSHIST_CHECKED;
+
+/* Reads: OK with *found, or INDEX. */
+int ehi_db_get_head(struct ehi_db_txn *txn, struct ehi_db_head *head, bool *found, struct ecshist_error *error)
+    ECSHIST_CHECKED;
+/* An ARN's subject id. The ARN is compared: a collision of hashes is INDEX. */
+int ehi_db_find(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash, uint64_t *id, bool *found,
+                struct ecshist_error *error) ECSHIST_CHECKED;
+/* A subject's state (kind: DEPLOYMENT, REVISION, SERVICE). */
+int ehi_db_get_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id, struct ehi_slice *state,
+                     bool *found, struct ecshist_error *error) ECSHIST_CHECKED;
+
+/* Table walks. All zero but txn; ehi_db_walk_end always. */
+struct ehi_db_walk {
+    struct ehi_db_txn *txn;
+    void *cursor;
+    uint64_t id;
+    bool started;
+    uint8_t after[24];
+};
+/* A subject's timeline in seq order, a row at a time: entries read into `entries`. */
+void ehi_db_timeline(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_t subject_id);
+int ehi_db_timeline_next(struct ehi_db_walk *walk, struct ehi_db_entry entries[EHI_DB_CHUNK], unsigned *count,
+                         bool *found, struct ecshist_error *error) ECSHIST_CHECKED;
+/* The subject's last row only. */
+int ehi_db_timeline_last(struct ehi_db_txn *txn, uint64_t subject_id, struct ehi_db_entry entries[EHI_DB_CHUNK],
+                         unsigned *count, struct ecshist_error *error) ECSHIST_CHECKED;
+/* A service's deployments, newest createdAt first, then greatest created_seq. from: at or behind this place; NULL: all. */
+void ehi_db_listed(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_t service_id,
+                   const struct ehi_db_listed *from);
+int ehi_db_listed_next(struct ehi_db_walk *walk, struct ehi_db_listed *row, bool *found,
+                       struct ecshist_error *error) ECSHIST_CHECKED;
+/* Ids of the services of a name hash (ehi_db_name_hash of cluster and service name; service empty: of the cluster). */
+uint64_t ehi_db_name_hash(struct ehi_slice cluster, struct ehi_slice service);
+void ehi_db_named(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_t name_hash);
+int ehi_db_named_next(struct ehi_db_walk *walk, uint64_t *service_id, bool *found, struct ecshist_error *error)
+    ECSHIST_CHECKED;
+/* All states of a kind, by id. */
+void ehi_db_states(struct ehi_db_walk *walk, struct ehi_db_txn *txn, enum ehi_arn_kind kind);
+int ehi_db_states_next(struct ehi_db_walk *walk, uint64_t *id, struct ehi_slice *state, bool *found,
+                       struct ecshist_error *error) ECSHIST_CHECKED;
+void ehi_db_walk_end(struct ehi_db_walk *walk);
+
+/* Writes, in the write transaction. FULL, INDEX. */
+int ehi_db_put_head(struct ehi_db_txn *txn, const struct ehi_db_head *head, struct ecshist_error *error)
+    ECSHIST_CHECKED;
+int ehi_db_put_arn(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash, uint64_t id,
+                   struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_db_put_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id, struct ehi_slice state,
+                     struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_db_put_timeline(struct ehi_db_txn *txn, uint64_t subject_id, const struct ehi_db_entry *entries,
+                        unsigned count, struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_db_put_listed(struct ehi_db_txn *txn, uint64_t service_id, const struct ehi_db_listed *row,
+                      struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_db_delete_listed(struct ehi_db_txn *txn, uint64_t service_id, const struct ehi_db_listed *row,
+                         struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_db_put_name(struct ehi_db_txn *txn, uint64_t name_hash, uint64_t service_id, struct ecshist_error *error)
+    ECSHIST_CHECKED;
+
+#endif
