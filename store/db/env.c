@@ -1,0 +1,251 @@
+/* The environment: opening, transactions, sizes. */
+#include "db/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+static const char *const table_names[T_COUNT] = {"meta",     "arns",     "deployments", "revisions",
+                                                 "services", "timeline", "by_service",  "by_name"};
+
+int db_fail(int lmdb_code, const char *what, struct ecshist_error *error)
+{
+    if (lmdb_code == ENOMEM)
+        return ehi_fail_memory(error);
+    if (lmdb_code == MDB_MAP_FULL)
+        return ehi_fail(error, ECSHIST_FULL,
+                        "the index's map is full: close the store everywhere and open it again, the map grows then");
+    int code = ehi_fail(error, ECSHIST_INDEX, "%s: %s", what, mdb_strerror(lmdb_code));
+    if (error != NULL && lmdb_code > 0)
+        error->system_errno = lmdb_code;
+    return code;
+}
+
+static int open_tables(struct ehi_db *db, bool create)
+{
+    MDB_txn *txn;
+    int rc = mdb_txn_begin(db->env, NULL, create ? 0 : MDB_RDONLY, &txn);
+    if (rc != 0)
+        return rc;
+    for (int i = 0; i < T_COUNT && rc == 0; i++)
+        rc = mdb_dbi_open(txn, table_names[i], create ? MDB_CREATE : 0, &db->tables[i]);
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return rc;
+    }
+    return mdb_txn_commit(txn);
+}
+
+static bool identify(struct ehi_db *db)
+{
+    struct stat st;
+    if (stat(db->data_path, &st) != 0)
+        return false;
+    db->device = st.st_dev;
+    db->inode = st.st_ino;
+    return true;
+}
+
+/* The map is address space: large enough that the file can grow four times over before the next open. */
+static uint64_t map_size(const char *data_path, uint64_t wanted)
+{
+    struct stat st;
+    uint64_t size = wanted != 0 ? wanted : ECSHIST_DEFAULT_MAP_BYTES;
+    if (stat(data_path, &st) == 0 && (uint64_t)st.st_size > size / 4 * (wanted != 0 ? 3 : 1))
+        size = (uint64_t)st.st_size * 4;
+    return (size + 65535) & ~(uint64_t)65535;
+}
+
+static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, bool create, bool read_only)
+{
+    int rc = mdb_env_create(&db->env);
+    if (rc != 0)
+        return rc;
+    unsigned flags = MDB_NOSYNC | MDB_NOTLS;
+    if (read_only)
+        flags = MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS;
+    rc = mdb_env_set_maxdbs(db->env, T_COUNT);
+    if (rc == 0)
+        rc = mdb_env_set_maxreaders(db->env, 1024);
+    if (rc == 0)
+        rc = mdb_env_set_mapsize(db->env, map_size(db->data_path, map_bytes));
+    if (rc == 0)
+        rc = mdb_env_open(db->env, path, flags, 0600);
+    if (rc == 0 && !read_only) {
+        int dead;
+        (void)mdb_reader_check(db->env, &dead);
+    }
+    if (rc == 0)
+        rc = open_tables(db, create);
+    if (rc == 0 && !identify(db))
+        rc = errno;
+    return rc;
+}
+
+int ehi_db_open(const char *path, uint64_t map_bytes, bool create, bool read_only, struct ehi_db **out,
+                struct ecshist_error *error)
+{
+    struct ehi_db *db = calloc(1, sizeof(*db));
+    size_t length = strlen(path) + sizeof("/data.mdb");
+    char *data_path = malloc(length);
+    if (db == NULL || data_path == NULL) {
+        free(db);
+        free(data_path);
+        return ehi_fail_memory(error);
+    }
+    snprintf(data_path, length, "%s/data.mdb", path);
+    db->data_path = data_path;
+    db->references = 1;
+    pthread_mutex_init(&db->mutex, NULL);
+    int rc = open_env(db, path, map_bytes, create, read_only);
+    if (rc != 0) {
+        ehi_db_release(db);
+        return db_fail(rc, "opening the index", error);
+    }
+    *out = db;
+    return ECSHIST_OK;
+}
+
+struct ehi_db *ehi_db_ref(struct ehi_db *db)
+{
+    pthread_mutex_lock(&db->mutex);
+    db->references++;
+    pthread_mutex_unlock(&db->mutex);
+    return db;
+}
+
+void ehi_db_release(struct ehi_db *db)
+{
+    if (db == NULL)
+        return;
+    pthread_mutex_lock(&db->mutex);
+    unsigned left = --db->references;
+    pthread_mutex_unlock(&db->mutex);
+    if (left != 0)
+        return;
+    if (db->spare != NULL) {
+        mdb_txn_abort(db->spare->txn);
+        free(db->spare);
+    }
+    if (db->env != NULL)
+        mdb_env_close(db->env);
+    pthread_mutex_destroy(&db->mutex);
+    free(db->data_path);
+    free(db);
+}
+
+bool ehi_db_current(const struct ehi_db *db)
+{
+    struct stat st;
+    return stat(db->data_path, &st) == 0 && st.st_dev == db->device && st.st_ino == db->inode;
+}
+
+int ehi_db_sync(struct ehi_db *db, struct ecshist_error *error)
+{
+    int rc = mdb_env_sync(db->env, 1);
+    return rc == 0 ? ECSHIST_OK : db_fail(rc, "syncing the index", error);
+}
+
+void ehi_db_check_readers(struct ehi_db *db)
+{
+    int dead;
+    (void)mdb_reader_check(db->env, &dead);
+}
+
+static int count_reader(const char *line, void *context)
+{
+    uint32_t *count = context;
+    /* Lines of live readers end in their transaction's number; idle slots end in "-". */
+    const char *space = strrchr(line, ' ');
+    if (space != NULL && space[1] >= '0' && space[1] <= '9')
+        (*count)++;
+    return 0;
+}
+
+int ehi_db_sizes(struct ehi_db *db, uint64_t *file_bytes, uint64_t *map_bytes, uint32_t *readers,
+                 struct ecshist_error *error)
+{
+    struct stat st;
+    if (stat(db->data_path, &st) != 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "reading the size of %s", db->data_path);
+    MDB_envinfo info;
+    int rc = mdb_env_info(db->env, &info);
+    if (rc != 0)
+        return db_fail(rc, "reading the index's sizes", error);
+    *file_bytes = (uint64_t)st.st_size;
+    *map_bytes = info.me_mapsize;
+    *readers = 0;
+    (void)mdb_reader_list(db->env, count_reader, readers);
+    return ECSHIST_OK;
+}
+
+/* A reading transaction kept from before: renewing it costs no allocation and no new slot. */
+static struct ehi_db_txn *take_spare(struct ehi_db *db)
+{
+    pthread_mutex_lock(&db->mutex);
+    struct ehi_db_txn *txn = db->spare;
+    db->spare = NULL;
+    pthread_mutex_unlock(&db->mutex);
+    if (txn == NULL)
+        return NULL;
+    if (mdb_txn_renew(txn->txn) == 0)
+        return txn;
+    mdb_txn_abort(txn->txn);
+    free(txn);
+    return NULL;
+}
+
+int ehi_db_begin(struct ehi_db *db, bool write, struct ehi_db_txn **out, struct ecshist_error *error)
+{
+    struct ehi_db_txn *txn = write ? NULL : take_spare(db);
+    if (txn == NULL) {
+        txn = calloc(1, sizeof(*txn));
+        if (txn == NULL)
+            return ehi_fail_memory(error);
+        int rc = mdb_txn_begin(db->env, NULL, write ? 0 : MDB_RDONLY, &txn->txn);
+        if (rc == MDB_READERS_FULL) {
+            ehi_db_check_readers(db);
+            rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn->txn);
+        }
+        if (rc != 0) {
+            free(txn);
+            return db_fail(rc, write ? "beginning a write of the index" : "beginning a read of the index", error);
+        }
+    }
+    txn->db = ehi_db_ref(db);
+    txn->write = write;
+    *out = txn;
+    return ECSHIST_OK;
+}
+
+static bool keep_spare(struct ehi_db *db, struct ehi_db_txn *txn)
+{
+    mdb_txn_reset(txn->txn);
+    pthread_mutex_lock(&db->mutex);
+    bool kept = db->spare == NULL;
+    if (kept)
+        db->spare = txn;
+    pthread_mutex_unlock(&db->mutex);
+    return kept;
+}
+
+void ehi_db_abort(struct ehi_db_txn *txn)
+{
+    if (txn == NULL)
+        return;
+    struct ehi_db *db = txn->db;
+    if (txn->write || !keep_spare(db, txn)) {
+        mdb_txn_abort(txn->txn);
+        free(txn);
+    }
+    ehi_db_release(db);
+}
+
+int ehi_db_commit(struct ehi_db_txn *txn, struct ecshist_error *error)
+{
+    int rc = mdb_txn_commit(txn->txn);
+    ehi_db_release(txn->db);
+    free(txn);
+    return rc == 0 ? ECSHIST_OK : db_fail(rc, "committing the index", error);
+}

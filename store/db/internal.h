@@ -1,0 +1,39 @@
+/* Shared by the files of db/ only. */
+#ifndef EHI_DB_INTERNAL_H
+#define EHI_DB_INTERNAL_H
+
+#include "db/db.h"
+
+#include <lmdb.h>
+#include <pthread.h>
+#include <sys/types.h>
+
+enum db_table { T_META, T_ARNS, T_DEPLOYMENTS, T_REVISIONS, T_SERVICES, T_TIMELINE, T_LISTED, T_NAMES, T_COUNT };
+
+struct ehi_db {
+    MDB_env *env;
+    MDB_dbi tables[T_COUNT];
+    char *data_path;
+    dev_t device;
+    ino_t inode;
+    pthread_mutex_t mutex; /* of the fields below */
+    unsigned references;
+    struct ehi_db_txn *spare; /* a reading transaction that was reset, to be renewed */
+};
+
+struct ehi_db_txn {
+    struct ehi_db *db;
+    MDB_txn *txn;
+    bool write;
+};
+
+/* The one way an LMDB code becomes one of ours. */
+int db_fail(int lmdb_code, const char *what, struct ecshist_error *error);
+
+static inline MDB_val db_val(const void *data, size_t length)
+{
+    MDB_val v = {length, (void *)(uintptr_t)data};
+    return v;
+}
+
+#endif

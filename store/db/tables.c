@@ -1,0 +1,349 @@
+/* The tables: keys, rows, walks. Keys are big-endian, so that byte order is number order. */
+#include "db/internal.h"
+
+#include <stdlib.h>
+
+enum { HEAD_FIELDS = 10 + 16 + 2, HEAD_BYTES = HEAD_FIELDS * 8 + 16, ENTRY_BYTES = 24, LISTED_KEY = 24 };
+
+static enum db_table state_table(enum ehi_arn_kind kind)
+{
+    if (kind == EHI_ARN_DEPLOYMENT)
+        return T_DEPLOYMENTS;
+    return kind == EHI_ARN_REVISION ? T_REVISIONS : T_SERVICES;
+}
+
+static int get(struct ehi_db_txn *txn, enum db_table table, MDB_val key, struct ehi_slice *value, bool *found,
+               struct ecshist_error *error)
+{
+    MDB_val data;
+    int rc = mdb_get(txn->txn, txn->db->tables[table], &key, &data);
+    *found = rc == 0;
+    if (rc == 0)
+        *value = ehi_slice(data.mv_data, data.mv_size);
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        return db_fail(rc, "reading the index", error);
+    return ECSHIST_OK;
+}
+
+static int put(struct ehi_db_txn *txn, enum db_table table, MDB_val key, MDB_val value, struct ecshist_error *error)
+{
+    int rc = mdb_put(txn->txn, txn->db->tables[table], &key, &value, 0);
+    return rc == 0 ? ECSHIST_OK : db_fail(rc, "writing the index", error);
+}
+
+static int malformed(const char *table, struct ecshist_error *error)
+{
+    return ehi_fail(error, ECSHIST_INDEX, "a row of the index's table %s is not well-formed: rebuild the index",
+                    table);
+}
+
+/* The head as numbers in a row, so that reading and writing cannot disagree. */
+static void head_fields(struct ehi_db_head *head, uint64_t *fields[HEAD_FIELDS - 2])
+{
+    uint64_t *named[10] = {&head->segment,      &head->offset,         &head->next_seq,    &head->frame_offset,
+                           &head->frame_checksum, &head->next_id,      &head->event_count, &head->ignored_count,
+                           &head->revision_count, &head->service_count};
+    memcpy(fields, named, sizeof(named));
+    for (int i = 0; i < 16; i++)
+        fields[10 + i] = &head->by_status[i];
+}
+
+int ehi_db_get_head(struct ehi_db_txn *txn, struct ehi_db_head *head, bool *found, struct ecshist_error *error)
+{
+    struct ehi_slice row;
+    int rc = get(txn, T_META, db_val("head", 4), &row, found, error);
+    if (rc != ECSHIST_OK || !*found)
+        return rc;
+    if (row.length != HEAD_BYTES + 8)
+        return malformed("meta", error);
+    uint64_t *fields[HEAD_FIELDS - 2];
+    head_fields(head, fields);
+    const uint8_t *p = row.data;
+    for (int i = 0; i < HEAD_FIELDS - 2; i++, p += 8)
+        *fields[i] = ehi_get_le64(p);
+    head->min_time_us = (int64_t)ehi_get_le64(p);
+    head->max_time_us = (int64_t)ehi_get_le64(p + 8);
+    memcpy(head->store_id, p + 16, 16);
+    head->index_format = ehi_get_le64(p + 32);
+    return ECSHIST_OK;
+}
+
+int ehi_db_put_head(struct ehi_db_txn *txn, const struct ehi_db_head *head, struct ecshist_error *error)
+{
+    uint8_t row[HEAD_BYTES + 8];
+    struct ehi_db_head copy = *head;
+    uint64_t *fields[HEAD_FIELDS - 2];
+    head_fields(&copy, fields);
+    uint8_t *p = row;
+    for (int i = 0; i < HEAD_FIELDS - 2; i++, p += 8)
+        ehi_put_le64(p, *fields[i]);
+    ehi_put_le64(p, (uint64_t)head->min_time_us);
+    ehi_put_le64(p + 8, (uint64_t)head->max_time_us);
+    memcpy(p + 16, head->store_id, 16);
+    ehi_put_le64(p + 32, head->index_format);
+    return put(txn, T_META, db_val("head", 4), db_val(row, sizeof(row)), error);
+}
+
+static void hash_key(struct ehi_hash128 hash, uint8_t key[16])
+{
+    ehi_put_be64(key, hash.high);
+    ehi_put_be64(key + 8, hash.low);
+}
+
+int ehi_db_find(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash, uint64_t *id, bool *found,
+                struct ecshist_error *error)
+{
+    uint8_t key[16];
+    hash_key(hash, key);
+    struct ehi_slice row;
+    int rc = get(txn, T_ARNS, db_val(key, sizeof(key)), &row, found, error);
+    if (rc != ECSHIST_OK || !*found)
+        return rc;
+    if (row.length < 8)
+        return malformed("arns", error);
+    if (!ehi_slice_equal(ehi_slice(row.data + 8, row.length - 8), arn))
+        return ehi_fail(error, ECSHIST_INDEX, "two ARNs have the same hash: %.*s and %.*s", EHI_FMT(arn),
+                        (int)(row.length - 8), (const char *)row.data + 8);
+    *id = ehi_get_le64(row.data);
+    return ECSHIST_OK;
+}
+
+int ehi_db_put_arn(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash, uint64_t id,
+                   struct ecshist_error *error)
+{
+    uint8_t key[16];
+    hash_key(hash, key);
+    uint8_t row[8 + ECSHIST_MAX_ARN_BYTES];
+    if (arn.length > ECSHIST_MAX_ARN_BYTES)
+        return malformed("arns", error);
+    ehi_put_le64(row, id);
+    memcpy(row + 8, arn.data, arn.length);
+    return put(txn, T_ARNS, db_val(key, sizeof(key)), db_val(row, 8 + arn.length), error);
+}
+
+int ehi_db_get_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id, struct ehi_slice *state,
+                     bool *found, struct ecshist_error *error)
+{
+    uint8_t key[8];
+    ehi_put_be64(key, id);
+    return get(txn, state_table(kind), db_val(key, sizeof(key)), state, found, error);
+}
+
+int ehi_db_put_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id, struct ehi_slice state,
+                     struct ecshist_error *error)
+{
+    uint8_t key[8];
+    ehi_put_be64(key, id);
+    return put(txn, state_table(kind), db_val(key, sizeof(key)), db_val(state.data, state.length), error);
+}
+
+static int read_entries(MDB_val row, struct ehi_db_entry entries[EHI_DB_CHUNK], unsigned *count,
+                        struct ecshist_error *error)
+{
+    if (row.mv_size == 0 || row.mv_size % ENTRY_BYTES != 0 || row.mv_size > ENTRY_BYTES * EHI_DB_CHUNK)
+        return malformed("timeline", error);
+    const uint8_t *p = row.mv_data;
+    *count = (unsigned)(row.mv_size / ENTRY_BYTES);
+    for (unsigned i = 0; i < *count; i++, p += ENTRY_BYTES) {
+        entries[i] = (struct ehi_db_entry){ehi_get_le64(p), ehi_get_le64(p + 8), ehi_get_le32(p + 16),
+                                           ehi_get_le16(p + 20), ehi_get_le16(p + 22)};
+    }
+    return ECSHIST_OK;
+}
+
+int ehi_db_put_timeline(struct ehi_db_txn *txn, uint64_t subject_id, const struct ehi_db_entry *entries,
+                        unsigned count, struct ecshist_error *error)
+{
+    uint8_t key[16], row[ENTRY_BYTES * EHI_DB_CHUNK], *p = row;
+    ehi_put_be64(key, subject_id);
+    ehi_put_be64(key + 8, entries[0].seq);
+    for (unsigned i = 0; i < count; i++, p += ENTRY_BYTES) {
+        ehi_put_le64(p, entries[i].seq);
+        ehi_put_le64(p + 8, entries[i].id_hash);
+        ehi_put_le32(p + 16, entries[i].offset);
+        ehi_put_le16(p + 20, entries[i].type);
+        ehi_put_le16(p + 22, entries[i].flags);
+    }
+    return put(txn, T_TIMELINE, db_val(key, sizeof(key)), db_val(row, (size_t)(p - row)), error);
+}
+
+static void listed_key(uint64_t service_id, const struct ehi_db_listed *row, uint8_t key[LISTED_KEY])
+{
+    uint64_t created = row->created_at_us < 0 ? 0 : (uint64_t)row->created_at_us;
+    ehi_put_be64(key, service_id);
+    ehi_put_be64(key + 8, ~created);
+    ehi_put_be64(key + 16, ~row->created_seq);
+}
+
+int ehi_db_put_listed(struct ehi_db_txn *txn, uint64_t service_id, const struct ehi_db_listed *row,
+                      struct ecshist_error *error)
+{
+    uint8_t key[LISTED_KEY], value[9];
+    listed_key(service_id, row, key);
+    ehi_put_le64(value, row->deployment_id);
+    value[8] = row->status;
+    return put(txn, T_LISTED, db_val(key, sizeof(key)), db_val(value, sizeof(value)), error);
+}
+
+int ehi_db_delete_listed(struct ehi_db_txn *txn, uint64_t service_id, const struct ehi_db_listed *row,
+                         struct ecshist_error *error)
+{
+    uint8_t key[LISTED_KEY];
+    listed_key(service_id, row, key);
+    MDB_val k = db_val(key, sizeof(key));
+    int rc = mdb_del(txn->txn, txn->db->tables[T_LISTED], &k, NULL);
+    return rc == 0 || rc == MDB_NOTFOUND ? ECSHIST_OK : db_fail(rc, "writing the index", error);
+}
+
+uint64_t ehi_db_name_hash(struct ehi_slice cluster, struct ehi_slice service)
+{
+    struct ehi_slice parts[3] = {cluster, EHI_SLICE_LITERAL("/"), service};
+    return ehi_hash128_parts(parts, 3).low;
+}
+
+int ehi_db_put_name(struct ehi_db_txn *txn, uint64_t name_hash, uint64_t service_id, struct ecshist_error *error)
+{
+    uint8_t key[16];
+    ehi_put_be64(key, name_hash);
+    ehi_put_be64(key + 8, service_id);
+    return put(txn, T_NAMES, db_val(key, sizeof(key)), db_val("", 0), error);
+}
+
+/* Walks: every one is the rows of a table whose keys begin with `walk->id`, from walk->after on. */
+
+static void walk_begin(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_t id)
+{
+    *walk = (struct ehi_db_walk){.txn = txn, .id = id};
+    ehi_put_be64(walk->after, id);
+}
+
+static int walk_next(struct ehi_db_walk *walk, enum db_table table, bool prefixed, MDB_val *key, MDB_val *row,
+                     bool *found, struct ecshist_error *error)
+{
+    *found = false;
+    int rc = 0;
+    MDB_cursor_op op = MDB_NEXT;
+    if (!walk->started) {
+        MDB_cursor *cursor;
+        rc = mdb_cursor_open(walk->txn->txn, walk->txn->db->tables[table], &cursor);
+        if (rc != 0)
+            return db_fail(rc, "reading the index", error);
+        walk->cursor = cursor;
+        walk->started = true;
+        *key = db_val(walk->after, sizeof(walk->after));
+        op = MDB_SET_RANGE;
+    }
+    rc = mdb_cursor_get(walk->cursor, key, row, op);
+    if (rc == MDB_NOTFOUND)
+        return ECSHIST_OK;
+    if (rc != 0)
+        return db_fail(rc, "reading the index", error);
+    *found = !prefixed || (key->mv_size >= 8 && ehi_get_be64(key->mv_data) == walk->id);
+    return ECSHIST_OK;
+}
+
+void ehi_db_walk_end(struct ehi_db_walk *walk)
+{
+    if (walk->cursor != NULL)
+        mdb_cursor_close(walk->cursor);
+    walk->cursor = NULL;
+}
+
+void ehi_db_timeline(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_t subject_id)
+{
+    walk_begin(walk, txn, subject_id);
+}
+
+int ehi_db_timeline_next(struct ehi_db_walk *walk, struct ehi_db_entry entries[EHI_DB_CHUNK], unsigned *count,
+                         bool *found, struct ecshist_error *error)
+{
+    MDB_val key, row;
+    int rc = walk_next(walk, T_TIMELINE, true, &key, &row, found, error);
+    if (rc != ECSHIST_OK || !*found)
+        return rc;
+    return read_entries(row, entries, count, error);
+}
+
+int ehi_db_timeline_last(struct ehi_db_txn *txn, uint64_t subject_id, struct ehi_db_entry entries[EHI_DB_CHUNK],
+                         unsigned *count, struct ecshist_error *error)
+{
+    *count = 0;
+    MDB_cursor *cursor;
+    int rc = mdb_cursor_open(txn->txn, txn->db->tables[T_TIMELINE], &cursor);
+    if (rc != 0)
+        return db_fail(rc, "reading the index", error);
+    uint8_t after[8];
+    ehi_put_be64(after, subject_id + 1);
+    MDB_val key = db_val(after, sizeof(after)), row;
+    rc = mdb_cursor_get(cursor, &key, &row, MDB_SET_RANGE);
+    rc = mdb_cursor_get(cursor, &key, &row, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
+    int result = ECSHIST_OK;
+    if (rc == 0 && key.mv_size == 16 && ehi_get_be64(key.mv_data) == subject_id)
+        result = read_entries(row, entries, count, error);
+    else if (rc != 0 && rc != MDB_NOTFOUND)
+        result = db_fail(rc, "reading the index", error);
+    mdb_cursor_close(cursor);
+    return result;
+}
+
+void ehi_db_listed(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_t service_id,
+                   const struct ehi_db_listed *from)
+{
+    walk_begin(walk, txn, service_id);
+    if (from != NULL)
+        listed_key(service_id, from, walk->after);
+}
+
+int ehi_db_listed_next(struct ehi_db_walk *walk, struct ehi_db_listed *row, bool *found,
+                       struct ecshist_error *error)
+{
+    MDB_val key, value;
+    int rc = walk_next(walk, T_LISTED, true, &key, &value, found, error);
+    if (rc != ECSHIST_OK || !*found)
+        return rc;
+    if (key.mv_size != LISTED_KEY || value.mv_size != 9)
+        return malformed("by_service", error);
+    const uint8_t *k = key.mv_data, *v = value.mv_data;
+    row->created_at_us = (int64_t)~ehi_get_be64(k + 8);
+    row->created_seq = ~ehi_get_be64(k + 16);
+    row->deployment_id = ehi_get_le64(v);
+    row->status = v[8];
+    return ECSHIST_OK;
+}
+
+void ehi_db_named(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_t name_hash)
+{
+    walk_begin(walk, txn, name_hash);
+}
+
+int ehi_db_named_next(struct ehi_db_walk *walk, uint64_t *service_id, bool *found, struct ecshist_error *error)
+{
+    MDB_val key, value;
+    int rc = walk_next(walk, T_NAMES, true, &key, &value, found, error);
+    if (rc != ECSHIST_OK || !*found)
+        return rc;
+    if (key.mv_size != 16)
+        return malformed("by_name", error);
+    *service_id = ehi_get_be64((const uint8_t *)key.mv_data + 8);
+    return ECSHIST_OK;
+}
+
+void ehi_db_states(struct ehi_db_walk *walk, struct ehi_db_txn *txn, enum ehi_arn_kind kind)
+{
+    walk_begin(walk, txn, 0);
+    walk->id = state_table(kind);
+}
+
+int ehi_db_states_next(struct ehi_db_walk *walk, uint64_t *id, struct ehi_slice *state, bool *found,
+                       struct ecshist_error *error)
+{
+    MDB_val key, row;
+    int rc = walk_next(walk, (enum db_table)walk->id, false, &key, &row, found, error);
+    if (rc != ECSHIST_OK || !*found)
+        return rc;
+    if (key.mv_size != 8)
+        return malformed("states", error);
+    *id = ehi_get_be64(key.mv_data);
+    *state = ehi_slice(row.mv_data, row.mv_size);
+    return ECSHIST_OK;
+}
