@@ -4,6 +4,8 @@
 
 #include "db/db.h"
 
+#include <ecshist/limits.h>
+
 #include <lmdb.h>
 #include <pthread.h>
 #include <sys/types.h>

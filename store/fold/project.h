@@ -1,0 +1,57 @@
+/*
+ * Folding a batch of events onto the index's states: read what they touch, fold in memory, put each touched state once.
+ * Three phases, in this order: apply (reads only), the caller makes the events durable, put (writes only).
+ */
+#ifndef EHI_FOLD_PROJECT_H
+#define EHI_FOLD_PROJECT_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "db/db.h"
+#include "log/log.h"
+#include "model/event.h"
+
+#include <ecshist/store.h>
+
+struct ehi_batch;
+
+/* What became of an event, as in struct ecshist_append_result. The reason is in the error given to apply. */
+struct ehi_outcome {
+    ecshist_outcome outcome;
+    int code;
+    uint64_t seq;
+};
+
+/* A batch reads through `txn` and `log`. Memory is kept from one use to the next. */
+struct ehi_batch *ehi_batch_new(void);
+void ehi_batch_free(struct ehi_batch *batch);
+/* Begins: forgets all that was applied. */
+void ehi_batch_begin(struct ehi_batch *batch, struct ehi_db_txn *txn, struct ehi_log *log,
+                     const struct ehi_db_head *head);
+/* The head as it will be after put; its log position is the caller's to set before. */
+struct ehi_db_head *ehi_batch_head(struct ehi_batch *batch);
+/* Events applied that belong into the log. */
+uint32_t ehi_batch_count(const struct ehi_batch *batch);
+
+/*
+ * One new event: takes the next seq where it is appended or ignored. `record` must outlive the batch. On REFUSED
+ * nothing has changed. The return is a failure of the machinery (INDEX, DAMAGED, NO_MEMORY), never a refusal.
+ */
+int ehi_batch_apply(struct ehi_batch *batch, struct ehi_slice record, bool lenient, struct ehi_outcome *out,
+                    struct ecshist_error *reason) ECSHIST_CHECKED;
+/* One event of the log, at `offset` of its segment: what it says is done. DAMAGED where it does not fit. */
+int ehi_batch_replay(struct ehi_batch *batch, struct ehi_slice record, uint64_t offset,
+                     struct ecshist_error *error) ECSHIST_CHECKED;
+/* The records of the applied events, in the order of seq, with a flag for each. Borrowed. */
+struct ehi_batch_record {
+    struct ehi_slice record;
+    uint64_t seq;
+    unsigned flags;
+    uint64_t offset; /* in its segment; for new events, set by the caller before put */
+    struct ehi_db_entry *entry;
+};
+struct ehi_batch_record *ehi_batch_records(struct ehi_batch *batch);
+/* Puts head and every touched state. The batch must be begun anew after it. */
+int ehi_batch_put(struct ehi_batch *batch, struct ecshist_error *error) ECSHIST_CHECKED;
+
+#endif
