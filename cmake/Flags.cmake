@@ -9,7 +9,10 @@ set(THREADS_PREFER_PTHREAD_FLAG ON)
 find_package(Threads REQUIRED)
 
 add_compile_definitions(_GNU_SOURCE)
-add_compile_options(-Wall -Wextra -Wshadow -Wpointer-arith -Wwrite-strings -Wvla -Wformat=2 -Wundef
+add_compile_options(-Wall -Wextra -Wpointer-arith -Wwrite-strings -Wvla -Wformat=2 -Wundef
+                    # Messages are cut to the size of the caller's error on purpose.
+                    $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>
+                    $<$<COMPILE_LANGUAGE:C>:-Wshadow>
                     $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes>
                     $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>)
 if(ECSHIST_WERROR)

@@ -95,7 +95,9 @@ struct ecshist_deployment_view {
     uint64_t created_seq, last_seq; /* first and newest applied event */
 };
 
-#define ECSHIST_DEPLOYMENT_VIEW_INIT {sizeof(struct ecshist_deployment_view), NULL}
+#define ECSHIST_DEPLOYMENT_VIEW_INIT                                                               \
+    {sizeof(struct ecshist_deployment_view), NULL, NULL, NULL, -1, -1, -1, -1, -1, ECSHIST_STATUS_NONE,   \
+     NULL, NULL, NULL, {NULL, 0, 0, 0, false, false, 0, 0}, NULL, 0, NULL, NULL, -1, NULL, 0, 0, NULL, 0, 0}
 
 /* A service (spec of this store, not of ECS). */
 struct ecshist_service_view {
@@ -106,7 +108,7 @@ struct ecshist_service_view {
     uint64_t deployments_by_status[16]; /* by ecshist_deployment_status */
 };
 
-#define ECSHIST_SERVICE_VIEW_INIT {sizeof(struct ecshist_service_view), NULL}
+#define ECSHIST_SERVICE_VIEW_INIT {sizeof(struct ecshist_service_view), NULL, NULL, NULL, NULL, {0}}
 
 /* Failure: an ARN that was asked for and is not there. */
 struct ecshist_failure {

@@ -100,7 +100,8 @@ struct ecshist_stat {
     char store_id[33];          /* hexadecimal */
 };
 
-#define ECSHIST_STAT_INIT {sizeof(struct ecshist_stat), 0}
+#define ECSHIST_STAT_INIT                                                                          \
+    {sizeof(struct ecshist_stat), 0, 0, 0, 0, {0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}}
 
 ECSHIST_BEGIN
 

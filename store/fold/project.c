@@ -4,6 +4,7 @@
 #include "codec/record.h"
 #include "codec/state.h"
 #include "fold/reduce.h"
+#include "model/names.h"
 
 #include <ecshist/query.h>
 #include <stdlib.h>

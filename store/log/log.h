@@ -46,6 +46,8 @@ struct ehi_frame {
     uint32_t record_count;
     uint64_t segment, offset, length, checksum, first_seq;
 };
+/* One cheap look (a frame header's bytes): nothing was written behind the position. */
+bool ehi_log_at_end(struct ehi_log *log, const struct ehi_position *position);
 
 /*
  * The frame at *position, checksum checked; moves *position behind it (over footers into the next segment). Never

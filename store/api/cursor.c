@@ -1,0 +1,173 @@
+#include "api/internal.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+struct ecshist_cursor {
+    struct ehi_store *store;
+    struct ehi_position position; /* behind the frame that is being read */
+    struct ehi_frame frame;
+    struct ehi_slice rest;   /* of the frame's payload */
+    uint64_t from_seq;       /* events before it are passed over */
+    uint64_t visible_seq;    /* the greatest seq that the index has applied, when last looked */
+    struct ehi_arena arena;  /* of the event given last */
+    struct ecshist_event event;
+};
+
+static int look(struct ecshist_cursor *cursor, struct ecshist_error *error)
+{
+    struct ehi_db *db;
+    int rc = ehi_store_db(cursor->store, &db, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    struct ehi_db_txn *txn = NULL;
+    struct ehi_db_head head;
+    bool found = false;
+    rc = ehi_db_begin(db, false, &txn, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_db_get_head(txn, &head, &found, error);
+    if (rc == ECSHIST_OK)
+        cursor->visible_seq = found ? head.next_seq - 1 : 0;
+    ehi_db_abort(txn);
+    ehi_db_release(db);
+    return rc;
+}
+
+ECSHIST_API int ecshist_cursor_open(ecshist_store *store, uint64_t from_seq, ecshist_cursor **out,
+                                    struct ecshist_error *error)
+{
+    if (store == NULL || out == NULL)
+        return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
+    int rc = api_check_process(api_store(store), error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    struct ecshist_cursor *cursor = calloc(1, sizeof(*cursor));
+    if (cursor == NULL)
+        return ehi_fail_memory(error);
+    cursor->store = api_store(store);
+    cursor->from_seq = from_seq == 0 ? 1 : from_seq;
+    rc = look(cursor, error);
+    if (rc == ECSHIST_OK && cursor->from_seq <= cursor->visible_seq)
+        rc = ehi_log_seek(cursor->store->log, cursor->from_seq, &cursor->position, error);
+    if (rc == ECSHIST_OK)
+        *out = cursor;
+    else
+        free(cursor);
+    return rc;
+}
+
+/* Where the place to begin was not in the log yet when the cursor was opened. */
+static int place(struct ecshist_cursor *cursor, struct ecshist_error *error)
+{
+    if (cursor->position.segment != 0)
+        return ECSHIST_OK;
+    return ehi_log_seek(cursor->store->log, cursor->from_seq, &cursor->position, error);
+}
+
+static int next_frame(struct ecshist_cursor *cursor, struct ecshist_error *error)
+{
+    int rc = place(cursor, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    enum ehi_verdict verdict;
+    rc = ehi_log_next(cursor->store->log, &cursor->position, &cursor->frame, &verdict, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    if (verdict != EHI_FRAME)
+        return ehi_fail(error, ECSHIST_DAMAGED, "the log ends before event %llu, which the index has",
+                        (unsigned long long)cursor->from_seq);
+    cursor->rest = cursor->frame.payload;
+    return ECSHIST_OK;
+}
+
+static int end_of_log(struct ecshist_error *error)
+{
+    return ehi_fail(error, ECSHIST_END, "there is no next event yet");
+}
+
+static int next_record(struct ecshist_cursor *cursor, struct ehi_slice *record, struct ecshist_error *error)
+{
+    for (;;) {
+        while (ehi_records_next(&cursor->rest, record)) {
+            if (ehi_get_le64(record->data + EHI_REC_SEQ) >= cursor->from_seq)
+                return ECSHIST_OK;
+        }
+        if (cursor->from_seq > cursor->visible_seq) {
+            int rc = look(cursor, error);
+            if (rc != ECSHIST_OK)
+                return rc;
+            if (cursor->from_seq > cursor->visible_seq)
+                return end_of_log(error);
+        }
+        int rc = next_frame(cursor, error);
+        if (rc != ECSHIST_OK)
+            return rc;
+    }
+}
+
+ECSHIST_API int ecshist_cursor_next(ecshist_cursor *cursor, const ecshist_event **out, struct ecshist_error *error)
+{
+    if (cursor == NULL || out == NULL)
+        return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
+    struct ehi_slice record;
+    int rc = next_record(cursor, &record, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    ehi_arena_reset(&cursor->arena);
+    rc = api_event_init(&cursor->event, record, &cursor->arena, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    cursor->from_seq = cursor->event.info.seq + 1;
+    *out = &cursor->event;
+    return ECSHIST_OK;
+}
+
+enum { POLL_MS = 20 };
+
+static void sleep_ms(uint32_t ms)
+{
+    struct timespec pause = {ms / 1000, (long)(ms % 1000) * 1000000};
+    (void)nanosleep(&pause, NULL);
+}
+
+ECSHIST_API int ecshist_cursor_wait(ecshist_cursor *cursor, uint32_t timeout_ms, struct ecshist_error *error)
+{
+    if (cursor == NULL)
+        return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
+    for (uint32_t waited = 0;; waited += POLL_MS) {
+        if (cursor->from_seq <= cursor->visible_seq)
+            return ECSHIST_OK;
+        int rc = look(cursor, error);
+        if (rc != ECSHIST_OK || cursor->from_seq <= cursor->visible_seq)
+            return rc;
+        if (waited >= timeout_ms)
+            return end_of_log(error);
+        sleep_ms(POLL_MS);
+    }
+}
+
+ECSHIST_API void ecshist_cursor_frame_info(const ecshist_cursor *cursor, struct ecshist_frame_info *info)
+{
+    const uint8_t *record = cursor->event.record.data;
+    struct ecshist_frame_info all = ECSHIST_FRAME_INFO_INIT;
+    if (record != NULL) {
+        all.segment_first_seq = cursor->frame.segment;
+        all.frame_offset = cursor->frame.offset;
+        all.frame_length = cursor->frame.length;
+        all.frame_checksum = cursor->frame.checksum;
+        all.frame_record_count = cursor->frame.record_count;
+        all.record_offset = cursor->frame.offset + EHI_FRAME_HEADER_BYTES + (uint64_t)(record - cursor->frame.payload.data);
+        all.record_length = (uint32_t)cursor->event.record.length;
+        all.record_checksum = ehi_get_le32(record + EHI_REC_CHECKSUM);
+    }
+    all.size = info->size;
+    memcpy(info, &all, all.size < sizeof(all) ? all.size : sizeof(all));
+}
+
+ECSHIST_API void ecshist_cursor_close(ecshist_cursor *cursor)
+{
+    if (cursor == NULL)
+        return;
+    ehi_arena_free(&cursor->arena);
+    free(cursor);
+}

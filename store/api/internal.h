@@ -1,0 +1,31 @@
+/* Shared by the files of api/ only. */
+#ifndef EHI_API_INTERNAL_H
+#define EHI_API_INTERNAL_H
+
+#include "base/arena.h"
+#include "codec/record.h"
+#include "fold/store.h"
+
+#include <ecshist/ecshist.h>
+
+struct ecshist_store; /* is a struct ehi_store */
+
+struct ecshist_event {
+    struct ehi_slice record;
+    struct ecshist_event_info info;
+};
+
+static inline struct ehi_store *api_store(ecshist_store *store)
+{
+    return (struct ehi_store *)store;
+}
+
+/* MISUSE in a forked child. */
+int api_check_process(const struct ehi_store *store, struct ecshist_error *error);
+/* Fills an event that borrows `record`; its texts go into the arena. */
+int api_event_init(struct ecshist_event *event, struct ehi_slice record, struct ehi_arena *arena,
+                   struct ecshist_error *error);
+/* A caller's buffer becomes the text that the caller owns. */
+int api_give_text(struct ehi_buffer *buffer, char **out_text, size_t *out_length, struct ecshist_error *error);
+
+#endif

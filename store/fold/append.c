@@ -1,0 +1,327 @@
+/*
+ * Appending. Threads that come at the same time form a queue; the first of them leads: it takes the queue through the
+ * whole pipeline at once, so that they share a frame and its flush.
+ */
+#include "codec/record.h"
+#include "fold/store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* -- one request onto a batch ------------------------------------------------------------------ */
+
+static void set_result(struct ehi_request *request, size_t i, const struct ehi_outcome *outcome, const char *reason)
+{
+    if (request->outcomes != NULL)
+        request->outcomes[i] = *outcome;
+    if (request->results == NULL)
+        return;
+    struct ecshist_append_result *result = &request->results[i];
+    result->outcome = outcome->outcome;
+    result->code = outcome->code;
+    result->seq = outcome->seq;
+    snprintf(result->reason, sizeof(result->reason), "%s", reason);
+}
+
+static void reason_text(const struct ecshist_error *reason, char *text, size_t size)
+{
+    if (reason->place[0] != '\0')
+        snprintf(text, size, "%s: %s", reason->place, reason->message);
+    else
+        snprintf(text, size, "%s", reason->message);
+}
+
+/* The first refusal is what the whole call returns. */
+static void note_refusal(struct ehi_request *request, size_t i, const struct ecshist_error *reason)
+{
+    if (request->code != ECSHIST_OK)
+        return;
+    request->code = reason->code;
+    size_t size = request->error->size;
+    *request->error = *reason;
+    request->error->size = size;
+    request->error->event_index = i;
+}
+
+static void clear_results(struct ehi_request *request)
+{
+    static const struct ehi_outcome none = {ECSHIST_OUTCOME_NONE, ECSHIST_OK, 0};
+    for (size_t i = 0; i < request->count; i++)
+        set_result(request, i, &none, "");
+}
+
+enum request_fate { TAKEN, TAKEN_BACK };
+
+/*
+ * Applies a request's events. An all-or-nothing request with a refused event after others is TAKEN_BACK: the batch must
+ * be folded anew without it. A failure of the machinery is the return.
+ */
+static int apply_request(struct ehi_batch *batch, struct ehi_request *request, enum request_fate *fate,
+                         struct ecshist_error *failure)
+{
+    bool lenient = (request->flags & ECSHIST_APPEND_LENIENT) != 0;
+    bool each = (request->flags & ECSHIST_APPEND_EACH) != 0;
+    *fate = TAKEN;
+    request->code = ECSHIST_OK;
+    uint32_t before = ehi_batch_count(batch);
+    for (size_t i = 0; i < request->count; i++) {
+        struct ecshist_error reason = ECSHIST_ERROR_INIT;
+        struct ehi_outcome outcome;
+        int rc = ehi_batch_apply(batch, request->records[i], lenient, &outcome, &reason);
+        if (rc != ECSHIST_OK) {
+            *failure = reason;
+            return rc;
+        }
+        bool refused = outcome.outcome == ECSHIST_OUTCOME_REFUSED;
+        bool told = refused || outcome.outcome == ECSHIST_OUTCOME_IGNORED;
+        char text[sizeof(request->results->reason)] = "";
+        if (told)
+            reason_text(&reason, text, sizeof(text));
+        if (refused && !each)
+            clear_results(request);
+        set_result(request, i, &outcome, text);
+        if (refused)
+            note_refusal(request, i, &reason);
+        if (refused && !each) {
+            *fate = ehi_batch_count(batch) == before ? TAKEN : TAKEN_BACK;
+            return ECSHIST_OK;
+        }
+    }
+    return ECSHIST_OK;
+}
+
+static bool settled(const struct ehi_request *request)
+{
+    return request->code != ECSHIST_OK && (request->flags & ECSHIST_APPEND_EACH) == 0;
+}
+
+/* All of the group's requests onto the batch; again from the start as long as one must be taken back. */
+static int apply_group(struct ehi_store *store, struct ehi_db_txn *txn, const struct ehi_db_head *head,
+                       struct ehi_request *group, struct ecshist_error *failure)
+{
+    for (struct ehi_request *r = group; r != NULL; r = r->next)
+        r->code = ECSHIST_OK;
+    bool again = true;
+    while (again) {
+        again = false;
+        ehi_batch_begin(store->batch, txn, store->log, head);
+        for (struct ehi_request *r = group; r != NULL && !again; r = r->next) {
+            if (settled(r))
+                continue;
+            enum request_fate fate;
+            int rc = apply_request(store->batch, r, &fate, failure);
+            if (rc != ECSHIST_OK)
+                return rc;
+            again = fate == TAKEN_BACK;
+        }
+    }
+    return ECSHIST_OK;
+}
+
+/* -- the pipeline ------------------------------------------------------------------------------ */
+
+/* The batch's records, stamped, one behind the other. */
+static int encode_frame(struct ehi_store *store, struct ecshist_error *error)
+{
+    struct ehi_batch_record *records = ehi_batch_records(store->batch);
+    uint32_t count = ehi_batch_count(store->batch);
+    int64_t now_us = store->now_us(store->now_context);
+    store->payload.length = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        size_t at = store->payload.length;
+        if (ehi_buffer_append(&store->payload, records[i].record.data, records[i].record.length) != ECSHIST_OK)
+            return ehi_fail_memory(error);
+        ehi_record_stamp(store->payload.data + at, records[i].seq, now_us, records[i].flags,
+                         ehi_log_seed(store->log));
+        records[i].offset = at;
+    }
+    return ECSHIST_OK;
+}
+
+static int write_frame(struct ehi_store *store, struct ehi_position *position, struct ecshist_error *error)
+{
+    struct ehi_batch_record *records = ehi_batch_records(store->batch);
+    uint32_t count = ehi_batch_count(store->batch);
+    int rc = encode_frame(store, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_log_append(store->log, position, ehi_buffer_slice(&store->payload), count, records[0].seq, error);
+    for (uint32_t i = 0; i < count && rc == ECSHIST_OK; i++)
+        records[i].offset += position->frame_offset + EHI_FRAME_HEADER_BYTES;
+    return rc;
+}
+
+/* The events are durable; what fails from here on only delays that they are seen. */
+static int index_frame(struct ehi_store *store, struct ehi_db_txn **txn, const struct ehi_position *position,
+                       struct ecshist_error *error)
+{
+    ehi_head_set_position(ehi_batch_head(store->batch), position);
+    int rc = ehi_batch_put(store->batch, error);
+    if (rc == ECSHIST_OK) {
+        rc = ehi_db_commit(*txn, error);
+        *txn = NULL;
+    }
+    return rc;
+}
+
+/* Under the writers' lock: a write transaction on an index that has applied all of the log. */
+static int begin_at_tail(struct ehi_store *store, struct ehi_db *db, struct ehi_db_txn **txn,
+                         struct ehi_db_head *head, struct ecshist_error *error)
+{
+    for (int attempt = 0; attempt < 2; attempt++) {
+        int rc = ehi_db_begin(db, true, txn, error);
+        bool found;
+        if (rc == ECSHIST_OK)
+            rc = ehi_db_get_head(*txn, head, &found, error);
+        if (rc != ECSHIST_OK)
+            return rc;
+        struct ehi_position position = ehi_head_position(head);
+        if (!found || ehi_log_at_end(store->log, &position))
+            return found ? ECSHIST_OK : ehi_fail(error, ECSHIST_INDEX, "the index is empty: rebuild it");
+        /* A writer died between its flush and its commit: its events first. */
+        ehi_db_abort(*txn);
+        *txn = NULL;
+        rc = ehi_replay(store, db, NULL, NULL, error);
+        if (rc != ECSHIST_OK)
+            return rc;
+    }
+    return ehi_fail(error, ECSHIST_INDEX, "the index does not reach the end of the log");
+}
+
+static int run_locked(struct ehi_store *store, struct ehi_db *db, struct ehi_request *group,
+                      struct ecshist_error *error)
+{
+    struct ehi_db_txn *txn = NULL;
+    struct ehi_db_head head;
+    int rc = begin_at_tail(store, db, &txn, &head, error);
+    if (rc == ECSHIST_OK)
+        rc = apply_group(store, txn, &head, group, error);
+    if (rc == ECSHIST_OK && ehi_batch_count(store->batch) != 0) {
+        struct ehi_position position = ehi_head_position(&head);
+        rc = write_frame(store, &position, error);
+        if (rc == ECSHIST_OUTCOME_UNKNOWN)
+            store->poisoned = true;
+        if (rc == ECSHIST_OK)
+            rc = index_frame(store, &txn, &position, error);
+    }
+    ehi_db_abort(txn);
+    return rc;
+}
+
+static int run_group(struct ehi_store *store, struct ehi_request *group, struct ecshist_error *error)
+{
+    int rc = ehi_store_lock(store, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    struct ehi_db *db = NULL;
+    rc = ehi_store_db(store, &db, error);
+    if (rc == ECSHIST_OK)
+        rc = run_locked(store, db, group, error);
+    ehi_db_release(db);
+    ehi_store_unlock(store);
+    return rc;
+}
+
+/* -- the queue --------------------------------------------------------------------------------- */
+
+static size_t request_bytes(const struct ehi_request *request)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < request->count; i++)
+        bytes += request->records[i].length;
+    return bytes;
+}
+
+/* As much of the queue as one frame may hold; at least its first request. */
+static struct ehi_request *take_group(struct ehi_store *store)
+{
+    struct ehi_request *group = store->first, *last = group;
+    size_t events = group->count, bytes = request_bytes(group);
+    while (last->next != NULL) {
+        events += last->next->count;
+        bytes += request_bytes(last->next);
+        if (events > ECSHIST_MAX_BATCH_EVENTS || bytes > ECSHIST_MAX_BATCH_BYTES)
+            break;
+        last = last->next;
+    }
+    store->first = last->next;
+    if (store->first == NULL)
+        store->last = &store->first;
+    last->next = NULL;
+    return group;
+}
+
+static void finish_group(struct ehi_request *group, int rc, const struct ecshist_error *error)
+{
+    for (struct ehi_request *r = group; r != NULL;) {
+        struct ehi_request *next = r->next; /* a done request is its thread's again */
+        if (rc != ECSHIST_OK) {
+            clear_results(r);
+            size_t size = r->error->size;
+            *r->error = *error;
+            r->error->size = size;
+            r->code = rc;
+        }
+        r->done = true;
+        r = next;
+    }
+}
+
+static void lead(struct ehi_store *store)
+{
+    store->leading = true;
+    struct ehi_request *group = take_group(store);
+    bool poisoned = store->poisoned;
+    pthread_mutex_unlock(&store->queue_mutex);
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    int rc = poisoned ? ehi_fail(&error, ECSHIST_OUTCOME_UNKNOWN,
+                                 "an earlier append's outcome is unknown: close the store and open it again")
+                      : run_group(store, group, &error);
+    pthread_mutex_lock(&store->queue_mutex);
+    finish_group(group, rc, &error);
+    store->leading = false;
+    pthread_cond_broadcast(&store->queue_changed);
+}
+
+int ehi_store_append(struct ehi_store *store, struct ehi_request *request)
+{
+    request->done = false;
+    request->next = NULL;
+    pthread_mutex_lock(&store->queue_mutex);
+    *store->last = request;
+    store->last = &request->next;
+    while (!request->done) {
+        if (store->leading)
+            pthread_cond_wait(&store->queue_changed, &store->queue_mutex);
+        else
+            lead(store);
+    }
+    pthread_mutex_unlock(&store->queue_mutex);
+    return request->code;
+}
+
+int ehi_store_dry_run(struct ehi_store *store, struct ehi_request *request)
+{
+    struct ehi_batch *batch = ehi_batch_new();
+    if (batch == NULL)
+        return ehi_fail_memory(request->error);
+    struct ehi_db *db = NULL;
+    struct ehi_db_txn *txn = NULL;
+    struct ehi_db_head head;
+    bool found;
+    int rc = ehi_store_db(store, &db, request->error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_db_begin(db, false, &txn, request->error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_db_get_head(txn, &head, &found, request->error);
+    if (rc == ECSHIST_OK) {
+        enum request_fate fate;
+        ehi_batch_begin(batch, txn, store->log, &head);
+        rc = apply_request(batch, request, &fate, request->error);
+        if (rc == ECSHIST_OK)
+            rc = request->code;
+    }
+    ehi_db_abort(txn);
+    ehi_db_release(db);
+    ehi_batch_free(batch);
+    return rc;
+}

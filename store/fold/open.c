@@ -1,0 +1,393 @@
+/* Opening and closing: the registry of a process, the locks, and whether the index is trusted. */
+#include "base/clock.h"
+#include "fold/mark.h"
+#include "fold/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
+static struct ehi_store *registry;
+
+static int64_t system_now_us(void *context)
+{
+    (void)context;
+    return ehi_clock_now_us();
+}
+
+static int lock_dir(int fd, int how)
+{
+    int rc;
+    do {
+        rc = flock(fd, how);
+    } while (rc != 0 && errno == EINTR);
+    return rc;
+}
+
+int ehi_store_open_index(struct ehi_store *store, struct ehi_db **out, struct ecshist_error *error)
+{
+    size_t length = strlen(store->path) + sizeof("/index");
+    char *path = malloc(length);
+    if (path == NULL)
+        return ehi_fail_memory(error);
+    snprintf(path, length, "%s/index", store->path);
+    int rc = ehi_db_open(path, store->map_bytes, false, store->frozen, out, error);
+    free(path);
+    return rc;
+}
+
+void ehi_store_set_db(struct ehi_store *store, struct ehi_db *db)
+{
+    pthread_mutex_lock(&store->db_mutex);
+    struct ehi_db *old = store->db;
+    store->db = db;
+    pthread_mutex_unlock(&store->db_mutex);
+    ehi_db_release(old);
+}
+
+int ehi_store_db(struct ehi_store *store, struct ehi_db **out, struct ecshist_error *error)
+{
+    pthread_mutex_lock(&store->db_mutex);
+    int rc = ECSHIST_OK;
+    if (!ehi_db_current(store->db)) {
+        struct ehi_db *db;
+        rc = ehi_store_open_index(store, &db, error);
+        if (rc == ECSHIST_OK) {
+            ehi_db_release(store->db);
+            store->db = db;
+        }
+    }
+    if (rc == ECSHIST_OK)
+        *out = ehi_db_ref(store->db);
+    pthread_mutex_unlock(&store->db_mutex);
+    return rc;
+}
+
+int ehi_store_lock(struct ehi_store *store, struct ecshist_error *error)
+{
+    /* flock is of the open file: it does not keep threads of one process apart. */
+    pthread_mutex_lock(&store->writer_mutex);
+    int rc = ehi_log_lock(store->log, error);
+    if (rc != ECSHIST_OK)
+        pthread_mutex_unlock(&store->writer_mutex);
+    return rc;
+}
+
+void ehi_store_unlock(struct ehi_store *store)
+{
+    ehi_log_unlock(store->log);
+    pthread_mutex_unlock(&store->writer_mutex);
+}
+
+/* -- trust ------------------------------------------------------------------------------------- */
+
+/* The index is of this store and format, and the log confirms the position it says it has applied. */
+static bool index_fits(struct ehi_store *store, struct ehi_db *db)
+{
+    struct ehi_db_txn *txn;
+    if (ehi_db_begin(db, false, &txn, NULL) != ECSHIST_OK)
+        return false;
+    struct ehi_db_head head;
+    bool found = false;
+    bool fits = ehi_db_get_head(txn, &head, &found, NULL) == ECSHIST_OK && found &&
+                head.index_format == EHI_INDEX_FORMAT &&
+                memcmp(head.store_id, ehi_log_store_id(store->log), 16) == 0;
+    ehi_db_abort(txn);
+    struct ehi_position position = ehi_head_position(&head);
+    return fits && ehi_log_confirms(store->log, &position);
+}
+
+static bool open_trusted(struct ehi_store *store, int index_fd)
+{
+    if (index_fd < 0 || ehi_mark_read(index_fd, ehi_log_store_id(store->log)) == EHI_MARK_UNTRUSTED)
+        return false;
+    struct ehi_db *db;
+    if (ehi_store_open_index(store, &db, NULL) != ECSHIST_OK)
+        return false;
+    if (!index_fits(store, db)) {
+        ehi_db_release(db);
+        return false;
+    }
+    store->db = db;
+    return true;
+}
+
+static int open_index_fd(const struct ehi_store *store)
+{
+    return openat(store->dir_fd, "index", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+/* "In use" must be durable before the first unflushed commit: LMDB reuses pages of what "clean" promised. */
+static int mark_in_use(struct ehi_store *store, struct ecshist_error *error)
+{
+    int fd = open_index_fd(store);
+    if (fd < 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "opening %s/index", store->path);
+    int rc = ECSHIST_OK;
+    if (ehi_mark_read(fd, ehi_log_store_id(store->log)) != EHI_MARK_IN_USE)
+        rc = ehi_mark_write(fd, ehi_log_store_id(store->log), false, error);
+    close(fd);
+    return rc;
+}
+
+static bool behind_log(struct ehi_store *store)
+{
+    struct ehi_db_txn *txn;
+    if (ehi_db_begin(store->db, false, &txn, NULL) != ECSHIST_OK)
+        return true;
+    struct ehi_db_head head = {0};
+    bool found;
+    int rc = ehi_db_get_head(txn, &head, &found, NULL);
+    ehi_db_abort(txn);
+    struct ehi_position position = ehi_head_position(&head);
+    return rc != ECSHIST_OK || !ehi_log_at_end(store->log, &position);
+}
+
+/* Under the writers' lock. A reader writes to the index only where it must. */
+static int settle_index(struct ehi_store *store, const struct ecshist_open_options *options,
+                        struct ecshist_error *error)
+{
+    int index_fd = open_index_fd(store);
+    bool trusted = open_trusted(store, index_fd);
+    if (index_fd >= 0)
+        close(index_fd);
+    if (store->frozen && !trusted)
+        return ehi_fail(error, ECSHIST_IO,
+                        "the index of %s must be rebuilt, and nothing can be written there", store->path);
+    if (!trusted)
+        return ehi_rebuild(store, options->progress, options->progress_context, error);
+    bool behind = behind_log(store);
+    if (store->frozen || (store->read_only && !behind))
+        return ECSHIST_OK;
+    int rc = mark_in_use(store, error);
+    if (rc == ECSHIST_OK && behind)
+        rc = ehi_replay(store, store->db, NULL, NULL, error);
+    return rc;
+}
+
+/* -- opening ----------------------------------------------------------------------------------- */
+
+static void store_free(struct ehi_store *store)
+{
+    ehi_db_release(store->db);
+    ehi_log_close(store->log);
+    if (store->log_fd >= 0)
+        close(store->log_fd);
+    if (store->dir_fd >= 0)
+        close(store->dir_fd);
+    ehi_batch_free(store->batch);
+    ehi_buffer_free(&store->payload);
+    pthread_mutex_destroy(&store->writer_mutex);
+    pthread_mutex_destroy(&store->db_mutex);
+    pthread_mutex_destroy(&store->queue_mutex);
+    pthread_cond_destroy(&store->queue_changed);
+    free(store->path);
+    free(store);
+}
+
+static struct ehi_store *store_new(const char *path, const struct ecshist_open_options *options)
+{
+    struct ehi_store *store = calloc(1, sizeof(*store));
+    if (store == NULL)
+        return NULL;
+    store->dir_fd = store->log_fd = -1;
+    pthread_mutex_init(&store->writer_mutex, NULL);
+    pthread_mutex_init(&store->db_mutex, NULL);
+    pthread_mutex_init(&store->queue_mutex, NULL);
+    pthread_cond_init(&store->queue_changed, NULL);
+    store->last = &store->first;
+    store->references = 1;
+    store->pid = getpid();
+    store->map_bytes = options->map_bytes;
+    store->read_only = (options->flags & ECSHIST_OPEN_READ_ONLY) != 0;
+    store->now_us = options->now_us != NULL ? options->now_us : system_now_us;
+    store->now_context = options->now_context;
+    /* An absolute path, so that a later chdir does not lose the index. */
+    store->path = realpath(path, NULL);
+    store->batch = ehi_batch_new();
+    if (store->path == NULL || store->batch == NULL) {
+        store_free(store);
+        return NULL;
+    }
+    return store;
+}
+
+static int open_dirs(struct ehi_store *store, int dir_fd, struct ecshist_error *error)
+{
+    store->dir_fd = dir_fd;
+    store->log_fd = openat(dir_fd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (store->log_fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return ehi_fail(error, ECSHIST_FORMAT, "%s is not a store: it has no directory log", store->path);
+    if (store->log_fd < 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "opening %s/log", store->path);
+    store->frozen = faccessat(dir_fd, ".", W_OK, AT_EACCESS) != 0;
+    if (store->frozen && !store->read_only)
+        return ehi_fail_errno(error, ECSHIST_IO, "opening %s for writing", store->path);
+    if (lock_dir(dir_fd, LOCK_SH) != 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "locking %s", store->path);
+    return ECSHIST_OK;
+}
+
+static int open_store(struct ehi_store *store, int dir_fd, const struct ecshist_open_options *options,
+                      struct ecshist_error *error)
+{
+    int rc = open_dirs(store, dir_fd, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_log_open(store->log_fd, store->path, options->segment_bytes, &store->log, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_store_lock(store, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    rc = settle_index(store, options, error);
+    ehi_store_unlock(store);
+    return rc;
+}
+
+/* The same store, opened in this process before. */
+static struct ehi_store *registered(const struct stat *st)
+{
+    struct ehi_store *store = registry;
+    while (store != NULL && !(store->device == st->st_dev && store->inode == st->st_ino && store->pid == getpid()))
+        store = store->next;
+    return store;
+}
+
+static int open_registered(const char *path, int dir_fd, const struct ecshist_open_options *options,
+                           struct ehi_store **out, struct ecshist_error *error)
+{
+    struct stat st;
+    if (fstat(dir_fd, &st) != 0) {
+        int rc = ehi_fail_errno(error, ECSHIST_IO, "opening %s", path);
+        close(dir_fd);
+        return rc;
+    }
+    struct ehi_store *store = registered(&st);
+    if (store != NULL) {
+        close(dir_fd);
+        bool writes = (options->flags & ECSHIST_OPEN_READ_ONLY) == 0;
+        if (writes && store->frozen)
+            return ehi_fail(error, ECSHIST_IO, "nothing can be written to %s", path);
+        int rc = writes && store->read_only ? mark_in_use(store, error) : ECSHIST_OK;
+        if (rc != ECSHIST_OK)
+            return rc;
+        store->read_only = store->read_only && !writes;
+        store->references++;
+        *out = store;
+        return ECSHIST_OK;
+    }
+    store = store_new(path, options);
+    if (store == NULL) {
+        close(dir_fd);
+        return ehi_fail_memory(error);
+    }
+    store->device = st.st_dev;
+    store->inode = st.st_ino;
+    int rc = open_store(store, dir_fd, options, error);
+    if (rc != ECSHIST_OK) {
+        store_free(store);
+        return rc;
+    }
+    store->next = registry;
+    registry = store;
+    *out = store;
+    return ECSHIST_OK;
+}
+
+static bool is_empty_dir(int dir_fd)
+{
+    struct stat st;
+    return fstatat(dir_fd, "log", &st, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
+}
+
+static int open_dir(const char *path, unsigned flags, int *out, struct ecshist_error *error)
+{
+    const int how = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+    bool create = (flags & ECSHIST_OPEN_CREATE) != 0;
+    int fd = open(path, how);
+    if (fd >= 0 && create && (flags & ECSHIST_OPEN_EXCLUSIVE) != 0 && !is_empty_dir(fd)) {
+        close(fd);
+        return ehi_fail(error, ECSHIST_EXISTS, "%s is a store already", path);
+    }
+    if (create && ((fd >= 0 && is_empty_dir(fd)) || (fd < 0 && errno == ENOENT))) {
+        if (fd >= 0)
+            close(fd);
+        int rc = ehi_store_create(path, error);
+        /* Another process may have been faster: then the store is there all the same. */
+        if (rc != ECSHIST_OK && !(rc == ECSHIST_EXISTS && (flags & ECSHIST_OPEN_EXCLUSIVE) == 0))
+            return rc;
+        fd = open(path, how);
+    }
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return ehi_fail(error, ECSHIST_NO_STORE, "there is no store at %s", path);
+    if (fd < 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "opening %s", path);
+    *out = fd;
+    return ECSHIST_OK;
+}
+
+int ehi_store_open(const char *path, const struct ecshist_open_options *options, struct ehi_store **out,
+                   struct ecshist_error *error)
+{
+    int dir_fd = -1;
+    int rc = open_dir(path, options->flags, &dir_fd, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    pthread_mutex_lock(&registry_mutex);
+    rc = open_registered(path, dir_fd, options, out, error);
+    pthread_mutex_unlock(&registry_mutex);
+    return rc;
+}
+
+/* -- closing ----------------------------------------------------------------------------------- */
+
+/* The last process out syncs the index and marks it clean: then nobody need rebuild it after a power cut. */
+static void leave_clean(struct ehi_store *store)
+{
+    if (store->frozen || lock_dir(store->dir_fd, LOCK_EX | LOCK_NB) != 0 || !ehi_db_current(store->db))
+        return;
+    int fd = open_index_fd(store);
+    if (fd < 0)
+        return;
+    if (ehi_mark_read(fd, ehi_log_store_id(store->log)) == EHI_MARK_IN_USE &&
+        ehi_db_sync(store->db, NULL) == ECSHIST_OK)
+        (void)!ehi_mark_write(fd, ehi_log_store_id(store->log), true, NULL);
+    close(fd);
+}
+
+void ehi_store_close(struct ehi_store *store)
+{
+    pthread_mutex_lock(&registry_mutex);
+    if (--store->references != 0) {
+        pthread_mutex_unlock(&registry_mutex);
+        return;
+    }
+    struct ehi_store **at = &registry;
+    while (*at != NULL && *at != store)
+        at = &(*at)->next;
+    if (*at == store)
+        *at = store->next;
+    /* In a forked child the environment is the parent's: nothing of it may be touched. */
+    if (store->pid == getpid()) {
+        leave_clean(store);
+        store_free(store);
+    }
+    pthread_mutex_unlock(&registry_mutex);
+}
+
+int ehi_store_rebuild(struct ehi_store *store, ecshist_progress_fn progress, void *context,
+                      struct ecshist_error *error)
+{
+    if (store->frozen)
+        return ehi_fail(error, ECSHIST_IO, "nothing can be written to %s", store->path);
+    int rc = ehi_store_lock(store, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    rc = ehi_rebuild(store, progress, context, error);
+    ehi_store_unlock(store);
+    return rc;
+}

@@ -1,0 +1,105 @@
+/*
+ * An open store: the log, the index over it, and the ways between them. Three locks, always taken in this order:
+ * presence (flock, shared, on the store's directory: held as long as a handle is open), the writers' lock (flock on
+ * log/: one append, catch-up or rebuild at a time in all processes), and the mutexes of this struct.
+ */
+#ifndef EHI_FOLD_STORE_H
+#define EHI_FOLD_STORE_H
+
+#include "fold/project.h"
+
+#include <ecshist/store.h>
+#include <pthread.h>
+#include <sys/types.h>
+
+struct ehi_request;
+
+struct ehi_store {
+    char *path;
+    int dir_fd, log_fd;
+    dev_t device;
+    ino_t inode;
+    pid_t pid;          /* of the process that opened it: a handle does not cross fork */
+    unsigned references; /* under the registry's mutex */
+    struct ehi_store *next;
+    struct ehi_log *log;
+    uint64_t map_bytes;
+    bool read_only;     /* no appends were asked for */
+    bool frozen;        /* nothing can be written here: a read-only file system, or no permission */
+    int64_t (*now_us)(void *context);
+    void *now_context;
+    pthread_mutex_t writer_mutex; /* the writers' lock among this process's threads */
+    pthread_mutex_t db_mutex; /* of db */
+    struct ehi_db *db;
+    pthread_mutex_t queue_mutex; /* of the fields below */
+    pthread_cond_t queue_changed;
+    struct ehi_request *first, **last;
+    bool leading;       /* a thread is in the append's pipeline */
+    bool poisoned;      /* an append's outcome is unknown */
+    struct ehi_batch *batch;     /* the leader's */
+    struct ehi_buffer payload;
+};
+
+/* Each as the function of its name in <ecshist/store.h>. */
+int ehi_store_open(const char *path, const struct ecshist_open_options *options, struct ehi_store **out,
+                   struct ecshist_error *error) ECSHIST_CHECKED;
+void ehi_store_close(struct ehi_store *store);
+int ehi_store_rebuild(struct ehi_store *store, ecshist_progress_fn progress, void *context,
+                      struct ecshist_error *error) ECSHIST_CHECKED;
+
+/* Makes the directory of a new store, whole or not at all. EXISTS where another was faster. (create.c) */
+int ehi_store_create(const char *path, struct ecshist_error *error) ECSHIST_CHECKED;
+
+/* The environment that stands now, counted: ehi_db_release. Moves over to one that was swapped in. */
+int ehi_store_db(struct ehi_store *store, struct ehi_db **out, struct ecshist_error *error) ECSHIST_CHECKED;
+
+/* Events to append: records of ehi_record_encode. outcomes and reasons (each may be NULL) have `count` entries. */
+struct ehi_request {
+    const struct ehi_slice *records;
+    size_t count;
+    unsigned flags; /* ECSHIST_APPEND_* */
+    struct ehi_outcome *outcomes;
+    struct ecshist_append_result *results; /* reasons are written here; may be NULL */
+    struct ecshist_error *error;           /* never NULL */
+    int code;
+    bool done;
+    struct ehi_request *next;
+};
+/* Blocks until the request is done; its code is the return. */
+int ehi_store_append(struct ehi_store *store, struct ehi_request *request) ECSHIST_CHECKED;
+int ehi_store_dry_run(struct ehi_store *store, struct ehi_request *request) ECSHIST_CHECKED;
+
+/* The writers' lock: this process's threads, then all processes. */
+int ehi_store_lock(struct ehi_store *store, struct ecshist_error *error) ECSHIST_CHECKED;
+void ehi_store_unlock(struct ehi_store *store);
+
+/* -- within fold/ -- */
+
+/* Folds what the log has beyond the index's head into the index, under the writers' lock. (replay.c) */
+int ehi_replay(struct ehi_store *store, struct ehi_db *db, ecshist_progress_fn progress, void *context,
+               struct ecshist_error *error) ECSHIST_CHECKED;
+/* Builds index.new from the whole log and swaps it in, under the writers' lock. (replay.c) */
+int ehi_rebuild(struct ehi_store *store, ecshist_progress_fn progress, void *context,
+                struct ecshist_error *error) ECSHIST_CHECKED;
+/* Opens STORE/index. (open.c) */
+int ehi_store_open_index(struct ehi_store *store, struct ehi_db **out, struct ecshist_error *error)
+    ECSHIST_CHECKED;
+/* Replaces the handle's environment; takes over the reference. */
+void ehi_store_set_db(struct ehi_store *store, struct ehi_db *db);
+
+static inline struct ehi_position ehi_head_position(const struct ehi_db_head *head)
+{
+    return (struct ehi_position){head->segment, head->offset, head->next_seq, head->frame_offset,
+                                 head->frame_checksum};
+}
+
+static inline void ehi_head_set_position(struct ehi_db_head *head, const struct ehi_position *position)
+{
+    head->segment = position->segment;
+    head->offset = position->offset;
+    head->next_seq = position->next_seq;
+    head->frame_offset = position->frame_offset;
+    head->frame_checksum = position->frame_checksum;
+}
+
+#endif
