@@ -20,6 +20,7 @@ with() {
     printf '%s\n' "$2" >"$work/copy/$1"
     expect "$3" "$4"
     rm "$work/copy/$1"
+    rmdir --ignore-fail-on-non-empty "$(dirname "$work/copy/$1")"
 }
 
 mkdir "$work/copy"
