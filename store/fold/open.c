@@ -86,35 +86,65 @@ void ehi_store_unlock(struct ehi_store *store)
 
 /* -- trust ------------------------------------------------------------------------------------- */
 
-/* The index is of this store and format, and the log confirms the position it says it has applied. */
-static bool index_fits(struct ehi_store *store, struct ehi_db *db)
+static bool read_head(struct ehi_db *db, struct ehi_db_head *head)
 {
     struct ehi_db_txn *txn;
     if (ehi_db_begin(db, false, &txn, NULL) != ECSHIST_OK)
         return false;
-    struct ehi_db_head head;
     bool found = false;
-    bool fits = ehi_db_get_head(txn, &head, &found, NULL) == ECSHIST_OK && found &&
-                head.index_format == EHI_INDEX_FORMAT &&
-                memcmp(head.store_id, ehi_log_store_id(store->log), 16) == 0;
+    bool read = ehi_db_get_head(txn, head, &found, NULL) == ECSHIST_OK && found;
     ehi_db_abort(txn);
-    struct ehi_position position = ehi_head_position(&head);
-    return fits && ehi_log_confirms(store->log, &position);
+    return read;
 }
 
-static bool open_trusted(struct ehi_store *store, int index_fd)
+/* Where the log ends, found the long way: its index is of no help. */
+static int find_tail(struct ehi_store *store, struct ehi_position *tail, struct ecshist_error *error)
+{
+    ehi_log_start(store->log, tail);
+    enum ehi_verdict verdict = EHI_FRAME;
+    int rc = ECSHIST_OK;
+    while (rc == ECSHIST_OK && verdict == EHI_FRAME) {
+        struct ehi_frame frame;
+        rc = ehi_log_next(store->log, tail, &frame, &verdict, error);
+    }
+    return rc;
+}
+
+/* A trusted index that has applied more than the log holds: the log has lost what was acknowledged. */
+static int check_lost(struct ehi_store *store, const struct ehi_db_head *head, struct ecshist_error *error)
+{
+    struct ehi_position tail;
+    int rc = find_tail(store, &tail, error);
+    if (rc != ECSHIST_OK || head->next_seq <= tail.next_seq)
+        return rc;
+    rc = ehi_fail(error, ECSHIST_DAMAGED,
+                  "the log ends after event %llu, but event %llu was acknowledged: bring the log's files back, or remove "
+                  "%s/index to go on without the lost events",
+                  (unsigned long long)tail.next_seq - 1, (unsigned long long)head->next_seq - 1, store->path);
+    return ehi_at(error, rc, "%020llu.seg:%llu", (unsigned long long)tail.segment, (unsigned long long)tail.offset);
+}
+
+/*
+ * Opens the index where it is trusted: store->db is set. It is of this store and format, and the log confirms the
+ * position it says it has applied.
+ */
+static int open_trusted(struct ehi_store *store, int index_fd, struct ecshist_error *error)
 {
     if (index_fd < 0 || ehi_mark_read(index_fd, ehi_log_store_id(store->log)) == EHI_MARK_UNTRUSTED)
-        return false;
+        return ECSHIST_OK;
     struct ehi_db *db;
     if (ehi_store_open_index(store, &db, NULL) != ECSHIST_OK)
-        return false;
-    if (!index_fits(store, db)) {
-        ehi_db_release(db);
-        return false;
+        return ECSHIST_OK;
+    struct ehi_db_head head;
+    bool ours = read_head(db, &head) && head.index_format == EHI_INDEX_FORMAT &&
+                memcmp(head.store_id, ehi_log_store_id(store->log), 16) == 0;
+    struct ehi_position position = ehi_head_position(&head);
+    if (ours && ehi_log_confirms(store->log, &position)) {
+        store->db = db;
+        return ECSHIST_OK;
     }
-    store->db = db;
-    return true;
+    ehi_db_release(db);
+    return ours ? check_lost(store, &head, error) : ECSHIST_OK;
 }
 
 static int open_index_fd(const struct ehi_store *store)
@@ -137,15 +167,11 @@ static int mark_in_use(struct ehi_store *store, struct ecshist_error *error)
 
 static bool behind_log(struct ehi_store *store)
 {
-    struct ehi_db_txn *txn;
-    if (ehi_db_begin(store->db, false, &txn, NULL) != ECSHIST_OK)
+    struct ehi_db_head head;
+    if (!read_head(store->db, &head))
         return true;
-    struct ehi_db_head head = {0};
-    bool found;
-    int rc = ehi_db_get_head(txn, &head, &found, NULL);
-    ehi_db_abort(txn);
     struct ehi_position position = ehi_head_position(&head);
-    return rc != ECSHIST_OK || !ehi_log_at_end(store->log, &position);
+    return !ehi_log_at_end(store->log, &position);
 }
 
 /* Under the writers' lock. A reader writes to the index only where it must. */
@@ -153,9 +179,12 @@ static int settle_index(struct ehi_store *store, const struct ecshist_open_optio
                         struct ecshist_error *error)
 {
     int index_fd = open_index_fd(store);
-    bool trusted = open_trusted(store, index_fd);
+    int rc = open_trusted(store, index_fd, error);
     if (index_fd >= 0)
         close(index_fd);
+    if (rc != ECSHIST_OK)
+        return rc;
+    bool trusted = store->db != NULL;
     if (store->frozen && !trusted)
         return ehi_fail(error, ECSHIST_IO,
                         "the index of %s must be rebuilt, and nothing can be written there", store->path);
@@ -164,7 +193,7 @@ static int settle_index(struct ehi_store *store, const struct ecshist_open_optio
     bool behind = behind_log(store);
     if (store->frozen || (store->read_only && !behind))
         return ECSHIST_OK;
-    int rc = mark_in_use(store, error);
+    rc = mark_in_use(store, error);
     if (rc == ECSHIST_OK && behind)
         rc = ehi_replay(store, store->db, NULL, NULL, error);
     return rc;
