@@ -1,5 +1,6 @@
 /* Answers about subjects that are named one by one, and about the services of a cluster. */
 #include "view/as_of.h"
+#include "view/resolve.h"
 
 #include <ecshist/limits.h>
 

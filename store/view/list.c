@@ -1,8 +1,9 @@
 /*
- * ListServiceDeployments: a service's rows, newest first, those that match, a page of them. As of a moment the rows
- * are made anew from the folds of then; all the rest is the same.
+ * ListServiceDeployments: a service's rows, newest first, those that match, a page of them. As of a
+ * moment the rows are made anew from the folds of then; all the rest is the same.
  */
 #include "view/as_of.h"
+#include "view/resolve.h"
 #include "view/token.h"
 
 #include "base/hash.h"
@@ -61,7 +62,10 @@ static int check_statuses(const struct ecshist_list_request *request, unsigned *
     return ECSHIST_OK;
 }
 
-/* Everything that decides what is in the list and in which order. A set of statuses is the same in any order. */
+/*
+ * Everything that decides what is in the list and in which order. A set of statuses is the same in
+ * any order.
+ */
 static uint64_t hash_filters(const struct query *q, const struct ecshist_as_of *as_of)
 {
     struct ehi_hash128 arn = ehi_hash128(q->service.arn.text.data, q->service.arn.text.length);

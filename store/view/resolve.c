@@ -1,6 +1,7 @@
 #include "view/resolve.h"
 
 #include "codec/state.h"
+#include "view/as_of.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,19 +93,15 @@ static int service_of_id(const struct ehi_view_source *source, uint64_t id, stru
                          struct view_service *out, struct ecshist_error *error)
 {
     struct ehi_slice bytes;
-    bool found;
-    int rc = ehi_db_get_state(source->txn, EHI_ARN_SERVICE, id, &bytes, &found, error);
+    int rc = view_read_state(source, EHI_ARN_SERVICE, id, &bytes, error);
     if (rc != ECSHIST_OK)
         return rc;
-    if (!found)
-        return ehi_fail(error, ECSHIST_INDEX,
-                        "the index names a service that it has not: rebuild the index");
     return service_of_state(bytes, id, arena, out, error);
 }
 
 /*
- * The services of a name; `service` empty: all of the cluster. The index has hashes of names: each hit is compared,
- * a collision is passed over.
+ * The services of a name; `service` empty: all of the cluster. The index has hashes of names: each
+ * hit is compared, a collision is passed over.
  */
 static int named_services(const struct ehi_view_source *source,
                           const struct wanted_cluster *cluster, struct ehi_slice service,

@@ -24,19 +24,22 @@ struct view_services {
 };
 
 /*
- * The service of a name or an ARN; where no cluster is named it is "default", or the service ARN's own.
- * INVALID, CLUSTER_NOT_FOUND, SERVICE_NOT_FOUND, AMBIGUOUS.
+ * The service of a name or an ARN; where no cluster is named it is "default", or the service ARN's
+ * own. INVALID, CLUSTER_NOT_FOUND, SERVICE_NOT_FOUND, AMBIGUOUS.
  */
 int view_resolve_service(const struct ehi_view_source *source, const struct view_names *names,
                          struct ehi_arena *arena, struct view_service *out,
                          struct ecshist_error *error) ECSHIST_CHECKED;
-/* The services of a cluster, by ARN; names->cluster NULL: of all. INVALID, CLUSTER_NOT_FOUND, AMBIGUOUS. */
+/*
+ * The services of a cluster, by ARN; names->cluster NULL: of all. INVALID, CLUSTER_NOT_FOUND,
+ * AMBIGUOUS.
+ */
 int view_resolve_cluster(const struct ehi_view_source *source, const struct view_names *names,
                          struct ehi_arena *arena, struct view_services *out,
                          struct ecshist_error *error) ECSHIST_CHECKED;
 /*
- * Parses an ARN of this kind that a caller gave; 0: of any kind. INVALID, also where it is too long: what a caller
- * asks for is malformed then, not over a bound of the store.
+ * Parses an ARN of this kind that a caller gave; 0: of any kind. INVALID, also where it is too
+ * long: what a caller asks for is malformed then, not over a bound of the store.
  */
 int view_parse_arn(enum ehi_arn_kind kind, const char *text, struct ehi_arn *out,
                    struct ecshist_error *error) ECSHIST_CHECKED;

@@ -1,5 +1,6 @@
 /*
- * token = base64url(bytes), no padding: 33 bytes are 44 letters exactly, so that each token has one text only.
+ * token = base64url(bytes), no padding: 33 bytes are 44 letters exactly, so that each token has one
+ * text only.
  *
  *   0  u8   version: 1
  *   1  i64  createdAt of the last deployment given, microseconds
@@ -7,7 +8,8 @@
  *  17  u64  hash of the filters
  *  25  u64  checksum: XXH3-64, seed of the store, of bytes 0-24 then the store id
  *
- * No offset and no id: deployments that come or go between two pages move nothing that the token says.
+ * No offset and no id: deployments that come or go between two pages move nothing that the token
+ * says.
  */
 #include "view/token.h"
 

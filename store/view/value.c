@@ -1,6 +1,6 @@
 /*
- * Answers as values: the shapes of the ECS API, members in their order (data of version 2014-11-13). Members that were
- * never set are left out.
+ * Answers as values: the shapes of the ECS API, members in their order (data of version
+ * 2014-11-13). Members that were never set are left out.
  */
 #include "view/view.h"
 
@@ -13,7 +13,10 @@ enum { DEFAULT_MAXIMUM_PERCENT = 200, DEFAULT_MINIMUM_HEALTHY_PERCENT = 100 };
 
 /* -- making maps ------------------------------------------------------------------------------- */
 
-/* What all of an answer is made with. What failed first is remembered, and asked for once at the end. */
+/*
+ * What all of an answer is made with. What failed first is remembered, and asked for once at the
+ * end.
+ */
 struct maker {
     struct ehi_arena *arena;
     struct ecshist_error *error;
