@@ -1,0 +1,239 @@
+/*
+ * Appending. The file has zeros ahead of the tail, so that a frame overwrites blocks that are there and
+ * its fdatasync has no metadata to write.
+ */
+#include "base/hash.h"
+#include "log/internal.h"
+
+#include <fcntl.h>
+
+#ifdef ECSHIST_TEST_HOOKS
+void (*ehi_log_test_after_flush)(void);
+#endif
+
+int ehi_log_lock(struct ehi_log *log, struct ecshist_error *error)
+{
+    pthread_mutex_lock(&log->writer);
+    if (ehi_sys_lock(log->dirfd) == 0)
+        return ECSHIST_OK;
+    pthread_mutex_unlock(&log->writer);
+    return ehi_fail_errno(error, ECSHIST_IO, "cannot lock %s", log->path);
+}
+
+void ehi_log_unlock(struct ehi_log *log)
+{
+    ehi_sys_unlock(log->dirfd);
+    pthread_mutex_unlock(&log->writer);
+}
+
+static int open_for_writing(struct ehi_log *log, uint64_t segment, struct ecshist_error *error)
+{
+    char name[EHI_SEGMENT_NAME_BYTES];
+    if (log->write_segment == segment)
+        return ECSHIST_OK;
+    ehi_sys_close(log->write_fd);
+    log->write_segment = 0;
+    ehi_segment_name(segment, "seg", name);
+    log->write_fd = ehi_sys_open(log->dirfd, name, O_RDWR);
+    if (log->write_fd < 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "cannot open the segment %s for writing", name);
+    log->write_segment = segment;
+    return ECSHIST_OK;
+}
+
+static int check_append(struct ehi_log *log, const struct ehi_position *position,
+                        struct ehi_slice records, uint32_t count, uint64_t first_seq,
+                        struct ecshist_error *error)
+{
+    if (records.length > EHI_FRAME_MAX_PAYLOAD)
+        return ehi_fail(error, ECSHIST_LIMIT, "%zu bytes are more than one append may have",
+                        records.length);
+    struct ehi_frame frame = {.payload = records, .record_count = count, .first_seq = first_seq};
+    if (count == 0 || first_seq != position->next_seq || !ehi_frame_adds_up(&frame))
+        return ehi_fail(error, ECSHIST_MISUSE,
+                        "the records do not follow one another from seq %llu",
+                        EHI_NAME_OF(position->next_seq));
+    if (!ehi_log_at_end(log, position))
+        return ehi_fail(error, ECSHIST_MISUSE, "seq %llu is not the log's tail any more",
+                        EHI_NAME_OF(position->next_seq));
+    return ECSHIST_OK;
+}
+
+static int fill_buffer(struct ehi_log *log, struct ehi_slice records, uint32_t count,
+                       uint64_t first_seq)
+{
+    struct ehi_buffer *buffer = &log->buffer;
+    buffer->length = 0;
+    int rc = ehi_buffer_reserve(buffer, EHI_FRAME_HEADER_BYTES + records.length);
+    if (rc != ECSHIST_OK)
+        return rc;
+    uint8_t *header = buffer->data;
+    ehi_put_le32(header + EHI_FRAME_MAGIC_AT, EHI_FRAME_MAGIC);
+    ehi_put_le32(header + EHI_FRAME_PAYLOAD_BYTES, (uint32_t)records.length);
+    ehi_put_le32(header + EHI_FRAME_RECORDS, count);
+    ehi_put_le32(header + EHI_FRAME_RESERVED, 0);
+    ehi_put_le64(header + EHI_FRAME_FIRST_SEQ, first_seq);
+    memcpy(header + EHI_FRAME_HEADER_BYTES, records.data, records.length);
+    buffer->length = EHI_FRAME_HEADER_BYTES + records.length;
+    uint64_t checksum =
+        ehi_hash64(header + EHI_FRAME_MAGIC_AT, buffer->length - EHI_FRAME_MAGIC_AT, log->seed);
+    ehi_put_le64(header + EHI_FRAME_CHECKSUM, checksum);
+    return ECSHIST_OK;
+}
+
+static uint64_t prefill_end(uint64_t frame_end, uint64_t segment_bytes)
+{
+    uint64_t limit = segment_bytes & ~(uint64_t)7;
+    uint64_t end = (frame_end / EHI_PREFILL_BYTES + 1) * EHI_PREFILL_BYTES;
+    if (end > limit)
+        end = limit;
+    return end > frame_end ? end : frame_end;
+}
+
+/* Without room ahead for the frame: makes room for more than this one. Only ever a help, so it may fail. */
+static void prefill(struct ehi_log *log, uint64_t size, uint64_t frame_end)
+{
+    if (frame_end <= size || log->buffer.length >= EHI_LARGE_FRAME_BYTES)
+        return;
+    uint64_t end = prefill_end(frame_end, log->segment_bytes);
+    (void)!ehi_sys_zero(log->write_fd, frame_end, end);
+}
+
+static int write_frame(struct ehi_log *log, const struct ehi_position *position,
+                       struct ecshist_error *error)
+{
+    struct ehi_view view;
+    size_t written;
+    uint64_t end = position->offset + log->buffer.length;
+    int rc = ehi_view_get(log, position->segment, end, &view, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    prefill(log, view.size, end);
+    if (ehi_sys_pwrite_all(log->write_fd, log->buffer.data, log->buffer.length, position->offset,
+                           &written) != 0) {
+        if (written == 0)
+            return ehi_fail_errno(error, ECSHIST_IO, "cannot write to the log");
+        return ehi_fail_errno(error, ECSHIST_OUTCOME_UNKNOWN,
+                              "a write to the log failed: the append may or may not be durable");
+    }
+    if (ehi_sys_fdatasync(log->write_fd) != 0)
+        return ehi_fail_errno(error, ECSHIST_OUTCOME_UNKNOWN,
+                              "a flush of the log failed: the append may or may not be durable");
+    return ECSHIST_OK;
+}
+
+/* The segment is full, or sealed already by somebody who did not get further. */
+static int needs_next(struct ehi_log *log, const struct ehi_position *position, bool *needs,
+                      struct ecshist_error *error)
+{
+    struct ehi_view view;
+    struct ehi_frame frame;
+    uint64_t need = position->offset + EHI_FRAME_HEADER_BYTES;
+    int rc = ehi_view_get(log, position->segment, need, &view, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    bool full =
+        position->offset >= log->segment_bytes && position->offset > EHI_SEGMENT_HEADER_BYTES;
+    *needs = full || ehi_look_at(log, &view, position->offset, position->next_seq, &frame) ==
+                         EHI_LOOK_FOOTER;
+    return ECSHIST_OK;
+}
+
+/*
+ * A footer that stands there already is written again: whoever wrote it may have failed to flush it, and
+ * nothing may follow a footer that is not durable.
+ */
+static int begin_next(struct ehi_log *log, struct ehi_position *position,
+                      struct ecshist_error *error)
+{
+    uint64_t first = position->next_seq;
+    uint64_t size = prefill_end(EHI_SEGMENT_HEADER_BYTES, log->segment_bytes);
+    int rc = ehi_seal(log, log->write_fd, position, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_segment_clean(log->dirfd, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_segment_make(log->dirfd, first, log->store_id, size, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_table_refresh(log, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    *position = (struct ehi_position){first, EHI_SEGMENT_HEADER_BYTES, first, 0, 0};
+    return open_for_writing(log, first, error);
+}
+
+int ehi_log_append(struct ehi_log *log, struct ehi_position *position, struct ehi_slice records,
+                   uint32_t count, uint64_t first_seq, struct ecshist_error *error)
+{
+    bool next = false;
+    int rc = check_append(log, position, records, count, first_seq, error);
+    if (rc == ECSHIST_OK)
+        rc = open_for_writing(log, position->segment, error);
+    if (rc == ECSHIST_OK)
+        rc = needs_next(log, position, &next, error);
+    if (rc == ECSHIST_OK && next)
+        rc = begin_next(log, position, error);
+    if (rc == ECSHIST_OK && fill_buffer(log, records, count, first_seq) != ECSHIST_OK)
+        rc = ehi_fail_memory(error);
+    if (rc == ECSHIST_OK)
+        rc = write_frame(log, position, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+#ifdef ECSHIST_TEST_HOOKS
+    if (ehi_log_test_after_flush != NULL)
+        ehi_log_test_after_flush();
+#endif
+    position->frame_offset = position->offset;
+    position->frame_checksum = ehi_get_le64(log->buffer.data + EHI_FRAME_CHECKSUM);
+    position->offset += log->buffer.length;
+    position->next_seq += count;
+    return ECSHIST_OK;
+}
+
+int ehi_log_cut(struct ehi_log *log, const struct ehi_position *position,
+                struct ecshist_error *error)
+{
+    struct ehi_view view;
+    int rc = ehi_table_refresh(log, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_view_get(log, position->segment, UINT64_MAX, &view, error);
+    if (rc == ECSHIST_OK)
+        rc = open_for_writing(log, position->segment, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    if (view.next != 0 || position->offset < EHI_SEGMENT_HEADER_BYTES)
+        return ehi_fail(error, ECSHIST_MISUSE, "only the log's tail is ever cut off");
+    if (ehi_sys_zero(log->write_fd, position->offset, view.size) != 0 ||
+        ehi_sys_fdatasync(log->write_fd) != 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "cannot cut off the log's torn tail");
+    return ECSHIST_OK;
+}
+
+/*
+ * Written again, not only flushed: after a flush that failed the kernel takes the pages for clean. Only
+ * the last frame can be in doubt, as nobody appends behind one that he did not flush or settle.
+ */
+int ehi_log_settle(struct ehi_log *log, const struct ehi_position *tail,
+                   struct ecshist_error *error)
+{
+    struct ehi_view view;
+    if (!ehi_log_confirms(log, tail))
+        return ehi_fail(error, ECSHIST_MISUSE, "not a position of the log");
+    if (ehi_sys_fsync(log->dirfd) != 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "cannot flush the log's directory");
+    if (tail->frame_offset == 0)
+        return ECSHIST_OK;
+    int rc = ehi_view_get(log, tail->segment, tail->offset, &view, error);
+    if (rc == ECSHIST_OK)
+        rc = open_for_writing(log, tail->segment, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    log->buffer.length = 0;
+    if (ehi_buffer_append(&log->buffer, view.map + tail->frame_offset,
+                          (size_t)(tail->offset - tail->frame_offset)) != ECSHIST_OK)
+        return ehi_fail_memory(error);
+    if (ehi_sys_pwrite_all(log->write_fd, log->buffer.data, log->buffer.length, tail->frame_offset,
+                           NULL) != 0 ||
+        ehi_sys_fdatasync(log->write_fd) != 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "cannot flush the log's last frame");
+    return ECSHIST_OK;
+}

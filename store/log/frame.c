@@ -1,0 +1,109 @@
+#include "base/hash.h"
+#include "log/internal.h"
+
+bool ehi_all_zero(const uint8_t *data, uint64_t length)
+{
+    while (length >= 8) {
+        uint64_t word;
+        memcpy(&word, data, 8);
+        if (word != 0)
+            return false;
+        data += 8;
+        length -= 8;
+    }
+    for (uint64_t i = 0; i < length; i++) {
+        if (data[i] != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool parse_sane(const struct ehi_frame *frame, uint32_t magic)
+{
+    uint64_t payload = frame->payload.length;
+    if (magic == EHI_FOOTER_MAGIC)
+        return frame->record_count == 0 && payload >= EHI_FOOTER_BYTES;
+    return magic == EHI_FRAME_MAGIC && frame->record_count != 0 &&
+           payload / EHI_RECORD_HEADER_BYTES >= frame->record_count;
+}
+
+bool ehi_frame_parse(const uint8_t *map, uint64_t size, uint64_t offset, struct ehi_frame *out,
+                     bool *footer)
+{
+    if (offset > size || size - offset < EHI_FRAME_HEADER_BYTES)
+        return false;
+    const uint8_t *at = map + offset;
+    uint32_t magic = ehi_get_le32(at + EHI_FRAME_MAGIC_AT);
+    uint32_t payload = ehi_get_le32(at + EHI_FRAME_PAYLOAD_BYTES);
+    if (payload % 8 != 0 || payload > size - offset - EHI_FRAME_HEADER_BYTES)
+        return false;
+    out->payload = ehi_slice(at + EHI_FRAME_HEADER_BYTES, payload);
+    out->record_count = ehi_get_le32(at + EHI_FRAME_RECORDS);
+    out->offset = offset;
+    out->length = EHI_FRAME_HEADER_BYTES + (uint64_t)payload;
+    out->checksum = ehi_get_le64(at + EHI_FRAME_CHECKSUM);
+    out->first_seq = ehi_get_le64(at + EHI_FRAME_FIRST_SEQ);
+    *footer = magic == EHI_FOOTER_MAGIC;
+    return parse_sane(out, magic);
+}
+
+bool ehi_frame_intact(const uint8_t *map, const struct ehi_frame *frame, uint64_t seed)
+{
+    const uint8_t *from = map + frame->offset + EHI_FRAME_MAGIC_AT;
+    return ehi_hash64(from, (size_t)frame->length - EHI_FRAME_MAGIC_AT, seed) == frame->checksum;
+}
+
+bool ehi_records_next(struct ehi_slice *rest, struct ehi_slice *record)
+{
+    if (rest->length < EHI_RECORD_HEADER_BYTES)
+        return false;
+    uint32_t length = ehi_get_le32(rest->data + EHI_REC_BYTES);
+    if (length < EHI_RECORD_HEADER_BYTES || length % 8 != 0 || length > rest->length)
+        return false;
+    *record = ehi_slice(rest->data, length);
+    *rest = ehi_slice(rest->data + length, rest->length - length);
+    return true;
+}
+
+bool ehi_frame_adds_up(const struct ehi_frame *frame)
+{
+    struct ehi_slice rest = frame->payload, record;
+    uint64_t seq = frame->first_seq;
+    while (ehi_records_next(&rest, &record)) {
+        if (ehi_get_le64(record.data + EHI_REC_SEQ) != seq)
+            return false;
+        seq++;
+    }
+    return rest.length == 0 && seq - frame->first_seq == frame->record_count;
+}
+
+bool ehi_footer_adds_up(const struct ehi_frame *frame)
+{
+    uint64_t entries = ehi_get_le32(frame->payload.data + EHI_FOOT_ENTRIES);
+    return frame->payload.length == EHI_FOOTER_BYTES + entries * EHI_FOOTER_ENTRY_BYTES;
+}
+
+uint64_t ehi_trailer_offset(const uint8_t *map, uint64_t size)
+{
+    if (size < EHI_SEGMENT_HEADER_BYTES + EHI_SEGMENT_TRAILER_BYTES)
+        return 0;
+    const uint8_t *trailer = map + size - EHI_SEGMENT_TRAILER_BYTES;
+    if (memcmp(trailer + 8, EHI_SEGMENT_END, 8) != 0)
+        return 0;
+    uint64_t offset = ehi_get_le64(trailer);
+    bool inside = offset >= EHI_SEGMENT_HEADER_BYTES && offset % 8 == 0 &&
+                  offset < size - EHI_SEGMENT_TRAILER_BYTES;
+    return inside ? offset : 0;
+}
+
+uint64_t ehi_footer_find(const uint8_t *map, uint64_t size, uint64_t seed)
+{
+    struct ehi_frame frame;
+    bool footer;
+    uint64_t offset = ehi_trailer_offset(map, size);
+    if (offset == 0)
+        return 0;
+    if (!ehi_frame_parse(map, size - EHI_SEGMENT_TRAILER_BYTES, offset, &frame, &footer) || !footer)
+        return 0;
+    return ehi_frame_intact(map, &frame, seed) && ehi_footer_adds_up(&frame) ? offset : 0;
+}

@@ -1,0 +1,140 @@
+/* One event by its seq, and the place of one. Frames are walked by their headers, not hashed. */
+#include "codec/record.h"
+#include "log/internal.h"
+
+/* The offset of the footer's entry to begin with for seq, and the seq of the frame there. */
+static void start_walk(const struct ehi_view *view, uint64_t seq, struct ehi_position *out)
+{
+    *out = (struct ehi_position){view->segment, EHI_SEGMENT_HEADER_BYTES, view->segment, 0, 0};
+    if (view->footer == 0)
+        return;
+    const uint8_t *footer = view->map + view->footer + EHI_FRAME_HEADER_BYTES;
+    const uint8_t *entries = footer + EHI_FOOTER_BYTES;
+    uint32_t low = 0, high = ehi_get_le32(footer + EHI_FOOT_ENTRIES);
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (ehi_get_le64(entries + (size_t)middle * EHI_FOOTER_ENTRY_BYTES) <= seq)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0)
+        return;
+    const uint8_t *entry = entries + (size_t)(low - 1) * EHI_FOOTER_ENTRY_BYTES;
+    out->next_seq = ehi_get_le64(entry);
+    out->offset = ehi_get_le64(entry + 8);
+}
+
+enum walk { WALK_FOUND, WALK_FOOTER, WALK_END, WALK_BAD };
+
+/* Moves *at to the frame that holds seq, which is *frame then, or to where there is none any more. */
+static enum walk walk_to(const struct ehi_view *view, uint64_t seq, struct ehi_position *at,
+                         struct ehi_frame *frame)
+{
+    bool footer;
+    while (ehi_frame_parse(view->map, view->size, at->offset, frame, &footer)) {
+        if (frame->first_seq != at->next_seq)
+            return WALK_BAD;
+        if (footer)
+            return WALK_FOOTER;
+        uint64_t next = frame->first_seq + frame->record_count;
+        if (seq < next)
+            return WALK_FOUND;
+        *at = (struct ehi_position){view->segment, at->offset + frame->length, next, at->offset,
+                                    frame->checksum};
+    }
+    uint64_t room = at->offset < view->size ? view->size - at->offset : 0;
+    if (room > EHI_FRAME_HEADER_BYTES)
+        room = EHI_FRAME_HEADER_BYTES;
+    return room == 0 || ehi_all_zero(view->map + at->offset, room) ? WALK_END : WALK_BAD;
+}
+
+/* The same, over all segments. Where what is known does not reach, asks for what there is. */
+static int walk_log(struct ehi_log *log, uint64_t seq, struct ehi_view *view,
+                    struct ehi_position *at, struct ehi_frame *frame, enum walk *walk,
+                    struct ecshist_error *error)
+{
+    for (int fresh = 0; fresh < 2; fresh++) {
+        int rc = fresh != 0 ? ehi_table_refresh(log, error) : ECSHIST_OK;
+        if (rc == ECSHIST_OK)
+            rc = ehi_view_holding(log, seq, view, error);
+        if (rc == ECSHIST_OK && fresh != 0)
+            rc = ehi_view_get(log, view->segment, UINT64_MAX, view, error);
+        if (rc != ECSHIST_OK)
+            return rc;
+        start_walk(view, seq, at);
+        *walk = walk_to(view, seq, at, frame);
+        if (*walk == WALK_FOUND)
+            break;
+    }
+    return ECSHIST_OK;
+}
+
+/* A record at the offset that says it is this event, whole by its checksum. */
+static bool record_at(const struct ehi_log *log, const struct ehi_view *view, uint64_t offset,
+                      uint64_t seq, struct ehi_slice *record)
+{
+    if (offset % 8 != 0 || offset > view->size)
+        return false;
+    struct ehi_slice rest = ehi_slice(view->map + offset, (size_t)(view->size - offset)), found;
+    if (!ehi_records_next(&rest, &found) || ehi_get_le64(found.data + EHI_REC_SEQ) != seq)
+        return false;
+    if (!ehi_record_intact(found, log->seed))
+        return false;
+    *record = found;
+    return true;
+}
+
+static bool record_in_frame(const struct ehi_log *log, const struct ehi_frame *frame, uint64_t seq,
+                            struct ehi_slice *record)
+{
+    struct ehi_slice rest = frame->payload, found;
+    for (uint64_t i = frame->first_seq; ehi_records_next(&rest, &found); i++) {
+        if (i != seq)
+            continue;
+        if (ehi_get_le64(found.data + EHI_REC_SEQ) != seq || !ehi_record_intact(found, log->seed))
+            return false;
+        *record = found;
+        return true;
+    }
+    return false;
+}
+
+int ehi_log_read(struct ehi_log *log, uint64_t seq, uint64_t hint_offset, struct ehi_slice *record,
+                 struct ecshist_error *error)
+{
+    struct ehi_view view;
+    struct ehi_position at;
+    struct ehi_frame frame;
+    enum walk walk;
+    int rc = ehi_view_holding(log, seq, &view, error);
+    if (rc == ECSHIST_OK && hint_offset >= view.size && view.next == 0)
+        rc = ehi_view_get(log, view.segment, UINT64_MAX, &view, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    if (hint_offset != 0 && record_at(log, &view, hint_offset, seq, record))
+        return ECSHIST_OK;
+    rc = walk_log(log, seq, &view, &at, &frame, &walk, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    if (walk == WALK_FOUND && record_in_frame(log, &frame, seq, record))
+        return ECSHIST_OK;
+    if (walk == WALK_FOUND)
+        return ehi_damaged(log, view.segment, at.offset, seq, "the event's record is not whole",
+                           error);
+    if (walk == WALK_BAD || view.next != 0)
+        return ehi_damaged(log, view.segment, at.offset, at.next_seq,
+                           "no frame begins where one should", error);
+    return ehi_fail(error, ECSHIST_NOT_FOUND, "the log has no event %llu", EHI_NAME_OF(seq));
+}
+
+int ehi_log_seek(struct ehi_log *log, uint64_t seq, struct ehi_position *out,
+                 struct ecshist_error *error)
+{
+    struct ehi_view view;
+    struct ehi_frame frame;
+    enum walk walk;
+    if (seq == 0)
+        seq = 1;
+    return walk_log(log, seq, &view, out, &frame, &walk, error);
+}
