@@ -86,8 +86,12 @@ static int replay_all(struct replay *r, struct ecshist_error *error)
             break;
         if (verdict == EHI_TORN_TAIL && !r->store->frozen)
             rc = ehi_log_cut(r->store->log, &r->position, error);
-        if (verdict != EHI_FRAME)
+        /* Nothing is shown that a power cut could still take back: whoever wrote the last frame may not have flushed it. */
+        if (verdict != EHI_FRAME) {
+            if (rc == ECSHIST_OK && !r->store->frozen)
+                rc = ehi_log_settle(r->store->log, &r->position, error);
             break;
+        }
         rc = replay_frame(r, &frame, error);
         if (rc == ECSHIST_OK && ehi_batch_count(r->batch) >= REPLAY_EVENTS) {
             rc = commit(r, error);
