@@ -1,11 +1,10 @@
 #include "fold/reduce.h"
 
-#include "codec/document.h"
 #include "codec/state.h"
+#include "fold/reduce_hooks.h"
 #include "fold/reduce_monitors.h"
 #include "model/names.h"
 
-#include <ecshist/limits.h>
 #include <ecshist/query.h>
 
 /* One event being applied to a copy of the state, which takes its place when all went well. */
@@ -378,138 +377,14 @@ static int apply_stage_changed(struct fold *f)
     return ECSHIST_OK;
 }
 
-static const struct ehi_hook *find_hook(const struct ehi_deployment *state, struct ehi_slice id)
-{
-    for (uint32_t i = 0; i < state->hook_count; i++) {
-        if (ehi_slice_equal(state->hooks[i].id, id))
-            return &state->hooks[i];
-    }
-    return NULL;
-}
-
-/* Puts a member, over one of the same name where there is one. `map` has room for it. */
-static void put_member(struct ehi_value *map, const struct ehi_member *member)
-{
-    for (uint32_t i = 0; i < map->count; i++) {
-        if (ehi_slice_equal(map->u.members[i].name, member->name)) {
-            map->u.members[i].value = member->value;
-            return;
-        }
-    }
-    map->u.members[map->count++] = *member;
-}
-
-static int merge_values(struct fold *f, const struct ehi_value *old, const struct ehi_value *added,
-                        struct ehi_value *out)
-{
-    struct ehi_value map = {.kind = EHI_VALUE_MAP, .count = old->count};
-    map.u.members =
-        ehi_arena_array(f->arena, (size_t)old->count + added->count, sizeof(*map.u.members));
-    if (map.u.members == NULL)
-        return ehi_fail_memory(f->error);
-    if (old->count > 0)
-        memcpy(map.u.members, old->u.members, old->count * sizeof(*map.u.members));
-    for (uint32_t i = 0; i < added->count; i++)
-        put_member(&map, &added->u.members[i]);
-    *out = map;
-    return ECSHIST_OK;
-}
-
-static int encode_in_arena(struct fold *f, const struct ehi_value *value, struct ehi_slice *out)
-{
-    struct ehi_buffer buffer = {NULL, 0, 0};
-    int rc = ehi_document_encode(value, &buffer, f->error);
-    if (rc == ECSHIST_OK) {
-        *out = ehi_arena_copy(f->arena, ehi_buffer_slice(&buffer));
-        if (out->data == NULL)
-            rc = ehi_fail_memory(f->error);
-    }
-    ehi_buffer_free(&buffer);
-    return rc;
-}
-
-/* Members of a hook that this version does not know are set one by one, as the known ones are. */
-static int merge_extra(struct fold *f, struct ehi_slice *extra, struct ehi_slice named)
-{
-    if (named.length == 0)
-        return ECSHIST_OK;
-    if (extra->length == 0) {
-        *extra = named;
-        return ECSHIST_OK;
-    }
-    struct ehi_value old, added, merged;
-    int rc = ehi_document_decode(*extra, f->arena, &old, f->error);
-    if (rc == ECSHIST_OK)
-        rc = ehi_document_decode(named, f->arena, &added, f->error);
-    if (rc == ECSHIST_OK)
-        rc = merge_values(f, &old, &added, &merged);
-    if (rc != ECSHIST_OK)
-        return rc;
-    return encode_in_arena(f, &merged, extra);
-}
-
-static int set_hook(struct fold *f, struct ehi_hook *hook)
-{
-    const struct ehi_hook *named = &f->event->hook;
-    if (is_set(named->target_arn))
-        hook->target_arn = named->target_arn;
-    if (named->target_type != 0)
-        hook->target_type = named->target_type;
-    if (named->status != 0)
-        hook->status = named->status;
-    if (named->timeout_action != 0)
-        hook->timeout_action = named->timeout_action;
-    if (named->expires_at_us != EHI_TIME_NONE)
-        hook->expires_at_us = named->expires_at_us;
-    return merge_extra(f, &hook->extra, named->extra);
-}
-
-/* Gives next its own list, with room for one more. */
-static int copy_hooks(struct ehi_deployment *state, struct ehi_arena *arena,
-                      struct ecshist_error *error)
-{
-    size_t count = state->hook_count;
-    struct ehi_hook *hooks = ehi_arena_array(arena, count + 1, sizeof(*hooks));
-    if (hooks == NULL)
-        return ehi_fail_memory(error);
-    if (count > 0)
-        memcpy(hooks, state->hooks, count * sizeof(*hooks));
-    state->hooks = hooks;
-    return ECSHIST_OK;
-}
-
 static int apply_hook_updated(struct fold *f)
 {
-    struct ehi_deployment *next = f->next;
-    const struct ehi_hook *found = find_hook(next, f->event->hook.id);
-    if (found == NULL && next->hook_count >= ECSHIST_MAX_HOOKS)
-        return ehi_fail(f->error, ECSHIST_CONFLICT,
-                        "the deployment has %u lifecycle hooks already, and may have no more",
-                        (unsigned)next->hook_count);
-    size_t at = found == NULL ? next->hook_count : (size_t)(found - next->hooks);
-    int rc = copy_hooks(next, f->arena, f->error);
-    if (rc != ECSHIST_OK)
-        return rc;
-    if (found == NULL) {
-        next->hooks[at] =
-            (struct ehi_hook){.id = f->event->hook.id, .expires_at_us = EHI_TIME_NONE};
-        next->hook_count++;
-    }
-    return set_hook(f, &next->hooks[at]);
+    return ehi_hooks_put(f->next, &f->event->hook, f->arena, f->error);
 }
 
 static int apply_hook_action(struct fold *f)
 {
-    const struct ehi_hook *hook = find_hook(f->next, f->event->hook_id);
-    if (hook == NULL)
-        return ehi_fail(f->error, ECSHIST_CONFLICT, "the deployment has no lifecycle hook %.*s",
-                        EHI_FMT(f->event->hook_id));
-    if (hook->status == EHI_AWAITING_ACTION)
-        return ECSHIST_OK;
-    const char *status = ehi_enum_name(EHI_ENUM_HOOK_STATUS, hook->status);
-    return ehi_fail(f->error, ECSHIST_CONFLICT,
-                    "the lifecycle hook %.*s is not AWAITING_ACTION: its status is %s",
-                    EHI_FMT(hook->id), status == NULL ? "not set" : status);
+    return ehi_hooks_check_action(f->next, f->event->hook_id, f->error);
 }
 
 static int apply_rollback_started(struct fold *f)
