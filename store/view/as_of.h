@@ -17,10 +17,6 @@ int view_revision_at(const struct ehi_view_source *source, uint64_t id,
                      const struct view_moment *moment, struct ehi_arena *arena,
                      struct ehi_revision *out, bool *found, struct ecshist_error *error)
     ECSHIST_CHECKED;
-int view_service_at(const struct ehi_view_source *source, uint64_t id,
-                    const struct view_moment *moment, struct ehi_arena *arena,
-                    struct ehi_service *out, bool *found, struct ecshist_error *error)
-    ECSHIST_CHECKED;
 
 /* The encoded state as it stands now; INDEX where the index names a subject that it has not. */
 int view_read_state(const struct ehi_view_source *source, enum ehi_arn_kind kind, uint64_t id,

@@ -1,4 +1,4 @@
-/* Answers about subjects that are named one by one, and about the services of a cluster. */
+/* Answers about subjects that are named one by one. */
 #include "view/as_of.h"
 #include "view/resolve.h"
 
@@ -127,34 +127,6 @@ int ehi_view_revisions(const struct ehi_view_source *source, const char *const *
     if (rc == ECSHIST_OK)
         *out = answer;
     return rc;
-}
-
-int ehi_view_services(const struct ehi_view_source *source, const char *cluster, const char *region,
-                      const char *account, const struct ecshist_as_of *as_of,
-                      struct ehi_arena *arena, struct ehi_answer *out, struct ecshist_error *error)
-{
-    struct view_names names = {NULL, cluster, region, account};
-    struct view_moment moment;
-    struct view_services list;
-    int rc = view_moment(source, as_of, &moment, error);
-    if (rc == ECSHIST_OK)
-        rc = view_resolve_cluster(source, &names, arena, &list, error);
-    if (rc != ECSHIST_OK)
-        return rc;
-    struct ehi_answer answer = {.kind = EHI_ANSWER_SERVICES};
-    answer.services = ehi_arena_array(arena, list.count, sizeof(*answer.services));
-    if (answer.services == NULL)
-        return ehi_fail_memory(error);
-    for (size_t i = 0; i < list.count; i++) {
-        bool found;
-        rc = view_service_at(source, list.items[i].id, &moment, arena,
-                             &answer.services[answer.count], &found, error);
-        if (rc != ECSHIST_OK)
-            return rc;
-        answer.count += found;
-    }
-    *out = answer;
-    return ECSHIST_OK;
 }
 
 /* -- timelines --------------------------------------------------------------------------------- */

@@ -142,7 +142,7 @@ static int compare_rows(const void *a, const void *b)
 
 static bool matches(const struct query *q, const struct ehi_db_listed *row)
 {
-    if (q->statuses != 0 && (q->statuses & 1u << row->status) == 0)
+    if (q->statuses != 0 && (q->statuses >> (row->status & 31) & 1u) == 0)
         return false;
     if (q->has_after && row->created_at_us <= q->after_us)
         return false;

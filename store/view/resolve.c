@@ -155,14 +155,19 @@ static int not_found(int code, const char *what, struct ehi_slice name,
         names->account != NULL ? ", account " : "", names->account != NULL ? names->account : "");
 }
 
-static int compare_services(const void *a, const void *b)
+int view_compare_texts(struct ehi_slice a, struct ehi_slice b)
 {
-    struct ehi_slice x = ((const struct view_service *)a)->arn.text;
-    struct ehi_slice y = ((const struct view_service *)b)->arn.text;
-    int order = memcmp(x.data, y.data, x.length < y.length ? x.length : y.length);
+    size_t shorter = a.length < b.length ? a.length : b.length;
+    int order = shorter == 0 ? 0 : memcmp(a.data, b.data, shorter);
     if (order != 0)
         return order;
-    return x.length < y.length ? -1 : x.length > y.length;
+    return (a.length > b.length) - (a.length < b.length);
+}
+
+static int compare_services(const void *a, const void *b)
+{
+    return view_compare_texts(((const struct view_service *)a)->arn.text,
+                              ((const struct view_service *)b)->arn.text);
 }
 
 static void sort_services(struct view_services *list)

@@ -43,5 +43,7 @@ int view_resolve_cluster(const struct ehi_view_source *source, const struct view
  */
 int view_parse_arn(enum ehi_arn_kind kind, const char *text, struct ehi_arn *out,
                    struct ecshist_error *error) ECSHIST_CHECKED;
+/* The order of the services of a cluster: by bytes. */
+int view_compare_texts(struct ehi_slice a, struct ehi_slice b);
 
 #endif
