@@ -37,14 +37,19 @@ static int open_tables(struct ehi_db *db, bool create)
     return mdb_txn_commit(txn);
 }
 
-static bool identify(struct ehi_db *db)
+/* By the open file, not by its name: that may be another's already. */
+static int identify(struct ehi_db *db)
 {
     struct stat st;
-    if (stat(db->data_path, &st) != 0)
-        return false;
+    mdb_filehandle_t fd;
+    int rc = mdb_env_get_fd(db->env, &fd);
+    if (rc == 0 && fstat(fd, &st) != 0)
+        rc = errno;
+    if (rc != 0)
+        return rc;
     db->device = st.st_dev;
     db->inode = st.st_ino;
-    return true;
+    return 0;
 }
 
 /* The map is address space: large enough that the file can grow four times over before the next open. */
@@ -78,8 +83,8 @@ static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, boo
     }
     if (rc == 0)
         rc = open_tables(db, create);
-    if (rc == 0 && !identify(db))
-        rc = errno;
+    if (rc == 0)
+        rc = identify(db);
     return rc;
 }
 

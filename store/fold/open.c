@@ -29,6 +29,33 @@ static int lock_dir(int fd, int how)
     return rc;
 }
 
+static ino_t index_inode(const struct ehi_store *store)
+{
+    struct stat st;
+    return fstatat(store->dir_fd, "index", &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_ino : 0;
+}
+
+/*
+ * LMDB opens two files by their names. Where the index is swapped between the two, the locks of one would guard the
+ * pages of the other: then both again.
+ */
+static int open_unswapped(struct ehi_store *store, const char *path, struct ehi_db **out,
+                          struct ecshist_error *error)
+{
+    for (;;) {
+        struct ehi_db *db;
+        ino_t before = index_inode(store);
+        int rc = ehi_db_open(path, store->map_bytes, false, store->frozen, &db, error);
+        if (rc == ECSHIST_OK && index_inode(store) == before) {
+            *out = db;
+            return ECSHIST_OK;
+        }
+        if (rc != ECSHIST_OK)
+            return rc;
+        ehi_db_release(db);
+    }
+}
+
 int ehi_store_open_index(struct ehi_store *store, struct ehi_db **out, struct ecshist_error *error)
 {
     size_t length = strlen(store->path) + sizeof("/index");
@@ -36,25 +63,17 @@ int ehi_store_open_index(struct ehi_store *store, struct ehi_db **out, struct ec
     if (path == NULL)
         return ehi_fail_memory(error);
     snprintf(path, length, "%s/index", store->path);
-    int rc = ehi_db_open(path, store->map_bytes, false, store->frozen, out, error);
+    int rc = open_unswapped(store, path, out, error);
     free(path);
     return rc;
 }
 
-void ehi_store_set_db(struct ehi_store *store, struct ehi_db *db)
-{
-    pthread_mutex_lock(&store->db_mutex);
-    struct ehi_db *old = store->db;
-    store->db = db;
-    pthread_mutex_unlock(&store->db_mutex);
-    ehi_db_release(old);
-}
-
+/* The only place where a handle moves over: two environments of one index in one process break LMDB's locks. */
 int ehi_store_db(struct ehi_store *store, struct ehi_db **out, struct ecshist_error *error)
 {
     pthread_mutex_lock(&store->db_mutex);
     int rc = ECSHIST_OK;
-    if (!ehi_db_current(store->db)) {
+    if (store->db == NULL || !ehi_db_current(store->db)) {
         struct ehi_db *db;
         rc = ehi_store_open_index(store, &db, error);
         if (rc == ECSHIST_OK) {

@@ -187,9 +187,8 @@ int ehi_rebuild(struct ehi_store *store, ecshist_progress_fn progress, void *con
     remove_index(store->dir_fd, "index.new");
     if (rc != ECSHIST_OK)
         return rc;
-    struct ehi_db *db;
-    rc = ehi_store_open_index(store, &db, error);
-    if (rc == ECSHIST_OK)
-        ehi_store_set_db(store, db);
+    struct ehi_db *db = NULL;
+    rc = ehi_store_db(store, &db, error);
+    ehi_db_release(db);
     return rc;
 }

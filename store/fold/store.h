@@ -84,8 +84,6 @@ int ehi_rebuild(struct ehi_store *store, ecshist_progress_fn progress, void *con
 /* Opens STORE/index. (open.c) */
 int ehi_store_open_index(struct ehi_store *store, struct ehi_db **out, struct ecshist_error *error)
     ECSHIST_CHECKED;
-/* Replaces the handle's environment; takes over the reference. */
-void ehi_store_set_db(struct ehi_store *store, struct ehi_db *db);
 
 static inline struct ehi_position ehi_head_position(const struct ehi_db_head *head)
 {
