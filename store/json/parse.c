@@ -17,14 +17,27 @@ static bool is_blank(char c)
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
+/* Whether the quote at `at` is part of a string: an odd number of backslashes stands before it. */
+static bool is_escaped(const struct text *text, size_t at)
+{
+    size_t start = at;
+    while (start > 0 && text->data[start - 1] == '\\')
+        start--;
+    return (at - start) % 2 != 0;
+}
+
 /* The index of the quote that ends the string whose opening quote stands at `at`, or the length. */
 static size_t end_of_string(const struct text *text, size_t at)
 {
-    for (at++; at < text->length && text->data[at] != '"'; at++) {
-        if (text->data[at] == '\\')
-            at++;
+    for (;;) {
+        at++;
+        const char *quote = memchr(text->data + at, '"', text->length - at);
+        if (quote == NULL)
+            return text->length;
+        at = (size_t)(quote - text->data);
+        if (!is_escaped(text, at))
+            return at;
     }
-    return at;
 }
 
 static int check_nesting(const struct text *text, struct ecshist_error *error)
