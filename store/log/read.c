@@ -49,24 +49,28 @@ static enum walk walk_to(const struct ehi_view *view, uint64_t seq, struct ehi_p
     return room == 0 || ehi_all_zero(view->map + at->offset, room) ? WALK_END : WALK_BAD;
 }
 
-/* The same, over all segments. Where what is known does not reach, asks for what there is. */
+/* The same, over all segments. Where what is known does not reach, goes on with what there is. */
 static int walk_log(struct ehi_log *log, uint64_t seq, struct ehi_view *view,
                     struct ehi_position *at, struct ehi_frame *frame, enum walk *walk,
                     struct ecshist_error *error)
 {
-    for (int fresh = 0; fresh < 2; fresh++) {
-        int rc = fresh != 0 ? ehi_table_refresh(log, error) : ECSHIST_OK;
-        if (rc == ECSHIST_OK)
-            rc = ehi_view_holding(log, seq, view, error);
-        if (rc == ECSHIST_OK && fresh != 0)
-            rc = ehi_view_get(log, view->segment, UINT64_MAX, view, error);
-        if (rc != ECSHIST_OK)
-            return rc;
+    int rc = ehi_view_holding(log, seq, view, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    start_walk(view, seq, at);
+    *walk = walk_to(view, seq, at, frame);
+    if (*walk == WALK_FOUND)
+        return ECSHIST_OK;
+    rc = ehi_table_refresh(log, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_view_holding(log, seq, view, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_view_get(log, view->segment, UINT64_MAX, view, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    if (view->segment != at->segment)
         start_walk(view, seq, at);
-        *walk = walk_to(view, seq, at, frame);
-        if (*walk == WALK_FOUND)
-            break;
-    }
+    *walk = walk_to(view, seq, at, frame);
     return ECSHIST_OK;
 }
 
