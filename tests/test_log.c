@@ -373,17 +373,18 @@ Test(log, what_was_given_stays_when_a_map_is_outgrown)
     must(ehi_log_read(log_b, 1, 0, &record, NULL));
     for (int i = 0; i < 5; i++)
         log_append(log_a, &tail, 10000, 900);
+    log_append(log_a, &tail, 1, 1000); /* with zeros ahead */
     struct ehi_position at;
     ehi_log_start(log_b, &at);
     cr_assert_eq(log_scan(log_b, &at, &records, NULL), EHI_END_OF_LOG);
-    cr_assert_eq(records, 50001);
+    cr_assert_eq(records, 50002);
     cr_assert_eq(at.segment, 1);
     cr_assert_eq(ehi_get_le64(record.data + EHI_REC_SEQ), 1);
     cr_assert_eq(record.data[1047], 2);
     /* Sealed by one for whom the segment is full long since; the file keeps its length. */
     off_t before = file_size(1);
     log_append(log_b, &at, 1, 100);
-    cr_assert_eq(at.segment, 50002);
+    cr_assert_eq(at.segment, 50003);
     cr_assert_geq(file_size(1), before);
     must(ehi_log_check_seal(log_a, 1, NULL) == ECSHIST_NOT_FOUND ? ECSHIST_OK : ECSHIST_IO);
     cr_assert_eq(log_scan(log_a, &tail, &records, NULL), EHI_END_OF_LOG);

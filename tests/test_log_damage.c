@@ -266,6 +266,19 @@ Test(log_damage, a_sealed_newest_segment_has_no_torn_tail)
     }
 }
 
+Test(log_damage, a_trailer_alone_says_that_a_segment_is_sealed)
+{
+    uint64_t records;
+    struct ehi_position end;
+    size_t last = footer_at - 1; /* in the last frame */
+    store_dir_unlink(newest_path);
+    flip(sealed_path, sealed_bytes, last, 1);
+    flip(sealed_path, sealed_bytes, footer_at + 8, 1);
+    cr_assert_eq(log_scan_all(dir, &end, &records, NULL), -ECSHIST_DAMAGED);
+    flip(sealed_path, sealed_bytes, sealed_length - 1, 1);
+    cr_assert_eq(log_scan_all(dir, &end, &records, NULL), EHI_TORN_TAIL);
+}
+
 Test(log_damage, check_seal_sees_what_the_footer_hides)
 {
     struct ecshist_error error = ECSHIST_ERROR_INIT;
