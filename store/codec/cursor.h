@@ -1,0 +1,67 @@
+/*
+ * Reading MessagePack as stored: a bounded cursor over borrowed bytes. It allocates nothing and never
+ * believes a length or a count beyond the bytes that are left.
+ *
+ * Well-formed here: nil, bool, integers within int64, finite reals, str (UTF-8 without NUL), array, map.
+ * Keys of maps: str, or an integer that is a number of the dictionary. Not bin, not ext. Whether an
+ * encoding is the shortest one is no matter of the cursor.
+ */
+#ifndef EHI_CODEC_CURSOR_H
+#define EHI_CODEC_CURSOR_H
+
+#include "base/bytes.h"
+#include "model/value.h"
+
+/*
+ * What is not well-formed, the end of the bytes included, makes it fail for good: then every read
+ * returns false. So a caller may read on and look once, in the end.
+ */
+struct ehi_cursor {
+    const uint8_t *next;
+    const uint8_t *end;
+    unsigned nesting_left; /* arrays and maps that may still be opened within each other */
+    bool failed;
+};
+
+/* A member's name: `number` of the dictionary, with 0 for a name that is not in it. */
+struct ehi_member_key {
+    int number;
+    struct ehi_slice name;
+};
+
+static inline struct ehi_cursor ehi_cursor_of(struct ehi_slice bytes, unsigned nesting)
+{
+    struct ehi_cursor cursor = {bytes.data, bytes.data, nesting, false};
+    if (bytes.length != 0)
+        cursor.end += bytes.length;
+    return cursor;
+}
+
+/* Not failed, and nothing left. */
+static inline bool ehi_cursor_done(const struct ehi_cursor *cursor)
+{
+    return !cursor->failed && cursor->next == cursor->end;
+}
+
+/*
+ * Reads a scalar or a string whole, borrowed; of an array or a map only the head: then `count` items (or
+ * keys and items) follow, to be read or skipped, and ehi_cursor_close.
+ */
+bool ehi_cursor_read(struct ehi_cursor *cursor, struct ehi_value *out) ECSHIST_CHECKED;
+/* Reads the key of a map's member. */
+bool ehi_cursor_key(struct ehi_cursor *cursor, struct ehi_member_key *out) ECSHIST_CHECKED;
+/* Passes over one value, all within it included. */
+bool ehi_cursor_skip(struct ehi_cursor *cursor) ECSHIST_CHECKED;
+/* The same, giving its bytes. */
+bool ehi_cursor_take(struct ehi_cursor *cursor, struct ehi_slice *out) ECSHIST_CHECKED;
+
+/* Behind the last item of an array or a map. */
+static inline void ehi_cursor_close(struct ehi_cursor *cursor)
+{
+    cursor->nesting_left++;
+}
+
+/* UTF-8 as RFC 3629 has it, and no NUL. */
+bool ehi_text_valid(struct ehi_slice text);
+
+#endif

@@ -1,0 +1,83 @@
+#include "codec/pack.h"
+
+#include "codec/dictionary.h"
+
+#include <ecshist/error.h>
+
+static int write_bytes(void *context, const char *bytes, size_t length)
+{
+    struct ehi_packer *packer = context;
+    if (ehi_buffer_append(packer->out, bytes, length) == ECSHIST_OK)
+        return 0;
+    packer->failed = true;
+    return -1;
+}
+
+void ehi_packer_begin(struct ehi_packer *packer, struct ehi_buffer *out)
+{
+    msgpack_packer_init(&packer->msgpack, packer, write_bytes);
+    packer->out = out;
+    packer->failed = false;
+}
+
+int ehi_packer_end(const struct ehi_packer *packer)
+{
+    return packer->failed ? ECSHIST_NO_MEMORY : ECSHIST_OK;
+}
+
+/* What the packer's functions return is write_bytes' word, which is in `failed` already. */
+
+void ehi_pack_nil(struct ehi_packer *packer)
+{
+    msgpack_pack_nil(&packer->msgpack);
+}
+
+void ehi_pack_bool(struct ehi_packer *packer, bool boolean)
+{
+    if (boolean)
+        msgpack_pack_true(&packer->msgpack);
+    else
+        msgpack_pack_false(&packer->msgpack);
+}
+
+void ehi_pack_int(struct ehi_packer *packer, int64_t integer)
+{
+    msgpack_pack_int64(&packer->msgpack, integer);
+}
+
+void ehi_pack_real(struct ehi_packer *packer, double real)
+{
+    msgpack_pack_double(&packer->msgpack, real);
+}
+
+void ehi_pack_text(struct ehi_packer *packer, struct ehi_slice text)
+{
+    msgpack_pack_str(&packer->msgpack, text.length);
+    if (text.length != 0)
+        msgpack_pack_str_body(&packer->msgpack, text.data, text.length);
+}
+
+void ehi_pack_array(struct ehi_packer *packer, uint32_t count)
+{
+    msgpack_pack_array(&packer->msgpack, count);
+}
+
+void ehi_pack_map(struct ehi_packer *packer, uint32_t count)
+{
+    msgpack_pack_map(&packer->msgpack, count);
+}
+
+void ehi_pack_key(struct ehi_packer *packer, struct ehi_slice name)
+{
+    int number = ehi_key_number(name);
+    if (number != EHI_KEY_UNKNOWN)
+        ehi_pack_int(packer, number);
+    else
+        ehi_pack_text(packer, name);
+}
+
+void ehi_pack_raw(struct ehi_packer *packer, struct ehi_slice bytes)
+{
+    if (bytes.length != 0)
+        write_bytes(packer, (const char *)bytes.data, bytes.length);
+}

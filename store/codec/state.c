@@ -1,0 +1,609 @@
+/*
+ * A state is an array of values by position; a list in it is an array of its items' values, one behind
+ * the other. What is not set is nil. Times and texts that may be absent, documents too.
+ *
+ * deployment = [arn, created_seq, last_seq, last_observed_seq, flags, status, stage,
+ *               created, started, finished, stopped, updated, status_reason,
+ *               [SUMMARY of the target], [SUMMARY of each source …],
+ *               configuration's document, threshold type, threshold value, [configured alarms …],
+ *               rollback_reason, rollback_revision_arn, rollback_started,
+ *               breaker_status, failure_count, threshold, known_count, alarm_status,
+ *               [alarm names …] or nil where they are the configured ones, [triggered alarms …],
+ *               [HOOK …], extra]
+ * SUMMARY    = arn, requested, running, pending, test weight, production weight
+ * HOOK       = id, target_arn, target_type, status, timeout_action, expires_at, extra
+ * revision   = [arn, document_seq, first_seq, observed, created]
+ * service    = [arn, first_seq, inactive, current_revision_arn, current_finished, current_created_seq,
+ *               [by_status …]]
+ */
+#include "codec/state.h"
+
+#include "codec/cursor.h"
+#include "codec/pack.h"
+
+#include <ecshist/limits.h>
+
+enum {
+    DEPLOYMENT_VALUES = 31,
+    SUMMARY_VALUES = 6,
+    HOOK_VALUES = 7,
+    REVISION_VALUES = 5,
+    SERVICE_VALUES = 7,
+    STATUS_COUNTS = 16,
+    /* A hook's extra members stand one level deeper than in the event that they came in. */
+    STATE_NESTING = ECSHIST_MAX_NESTING + 2
+};
+
+enum flag { BREAKER_ENABLED = 1, RESET_ON_HEALTHY = 2, ALARMS_ENABLED = 4, HAS_ROLLBACK = 8, HAS_DESIRED = 16 };
+
+/* Writing. */
+
+static void put_optional(struct ehi_packer *p, struct ehi_slice text)
+{
+    if (text.data == NULL)
+        ehi_pack_nil(p);
+    else
+        ehi_pack_text(p, text);
+}
+
+static void put_time(struct ehi_packer *p, int64_t time_us)
+{
+    if (time_us == EHI_TIME_NONE)
+        ehi_pack_nil(p);
+    else
+        ehi_pack_int(p, time_us);
+}
+
+static void put_document(struct ehi_packer *p, struct ehi_slice document)
+{
+    if (document.length == 0)
+        ehi_pack_nil(p);
+    else
+        ehi_pack_raw(p, document);
+}
+
+static void put_weight(struct ehi_packer *p, bool has, double weight)
+{
+    if (has)
+        ehi_pack_real(p, weight);
+    else
+        ehi_pack_nil(p);
+}
+
+static void put_texts(struct ehi_packer *p, const struct ehi_slice *texts, uint32_t count)
+{
+    ehi_pack_array(p, count);
+    for (uint32_t i = 0; i < count; i++)
+        ehi_pack_text(p, texts[i]);
+}
+
+static void put_summaries(struct ehi_packer *p, const struct ehi_revision_summary *summaries,
+                          uint32_t count)
+{
+    ehi_pack_array(p, count * SUMMARY_VALUES);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct ehi_revision_summary *s = &summaries[i];
+        ehi_pack_text(p, s->arn);
+        ehi_pack_int(p, s->requested);
+        ehi_pack_int(p, s->running);
+        ehi_pack_int(p, s->pending);
+        put_weight(p, s->has_test_weight, s->test_weight);
+        put_weight(p, s->has_production_weight, s->production_weight);
+    }
+}
+
+static void put_hooks(struct ehi_packer *p, const struct ehi_hook *hooks, uint32_t count)
+{
+    ehi_pack_array(p, count * HOOK_VALUES);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct ehi_hook *h = &hooks[i];
+        ehi_pack_text(p, h->id);
+        put_optional(p, h->target_arn);
+        ehi_pack_int(p, h->target_type);
+        ehi_pack_int(p, h->status);
+        ehi_pack_int(p, h->timeout_action);
+        put_time(p, h->expires_at_us);
+        put_document(p, h->extra);
+    }
+}
+
+static unsigned flags_of(const struct ehi_deployment *d)
+{
+    return (d->configuration.breaker_enabled ? BREAKER_ENABLED : 0u) |
+           (d->configuration.reset_on_healthy ? RESET_ON_HEALTHY : 0u) |
+           (d->configuration.alarms_enabled ? ALARMS_ENABLED : 0u) |
+           (d->has_rollback ? HAS_ROLLBACK : 0u) | (d->has_desired ? HAS_DESIRED : 0u);
+}
+
+static void put_head(struct ehi_packer *p, const struct ehi_deployment *d)
+{
+    ehi_pack_text(p, d->arn);
+    ehi_pack_int(p, (int64_t)d->created_seq);
+    ehi_pack_int(p, (int64_t)d->last_seq);
+    ehi_pack_int(p, (int64_t)d->last_observed_seq);
+    ehi_pack_int(p, flags_of(d));
+    ehi_pack_int(p, d->status);
+    ehi_pack_int(p, d->stage);
+    put_time(p, d->created_at_us);
+    put_time(p, d->started_at_us);
+    put_time(p, d->finished_at_us);
+    put_time(p, d->stopped_at_us);
+    put_time(p, d->updated_at_us);
+    put_optional(p, d->status_reason);
+}
+
+static void put_configuration(struct ehi_packer *p, const struct ehi_configuration *c)
+{
+    put_document(p, c->document);
+    ehi_pack_int(p, c->threshold_type);
+    ehi_pack_int(p, c->threshold_value);
+    put_texts(p, c->alarm_names, c->alarm_count);
+}
+
+static bool same_texts(const struct ehi_slice *a, uint32_t a_count, const struct ehi_slice *b,
+                       uint32_t b_count)
+{
+    if (a_count != b_count)
+        return false;
+    for (uint32_t i = 0; i < a_count; i++) {
+        if (!ehi_slice_equal(a[i], b[i]))
+            return false;
+    }
+    return true;
+}
+
+static void put_monitors(struct ehi_packer *p, const struct ehi_deployment *d)
+{
+    const struct ehi_configuration *c = &d->configuration;
+    put_optional(p, d->rollback_reason);
+    put_optional(p, d->rollback_revision_arn);
+    put_time(p, d->rollback_started_at_us);
+    ehi_pack_int(p, d->breaker_status);
+    ehi_pack_int(p, d->failure_count);
+    ehi_pack_int(p, d->threshold);
+    ehi_pack_int(p, d->known_count);
+    ehi_pack_int(p, d->alarm_status);
+    if (same_texts(d->alarm_names, d->alarm_count, c->alarm_names, c->alarm_count))
+        ehi_pack_nil(p);
+    else
+        put_texts(p, d->alarm_names, d->alarm_count);
+    put_texts(p, d->triggered_alarms, d->triggered_count);
+}
+
+int ehi_deployment_encode(const struct ehi_deployment *d, struct ehi_buffer *out)
+{
+    struct ehi_packer packer;
+    ehi_packer_begin(&packer, out);
+    ehi_pack_array(&packer, DEPLOYMENT_VALUES);
+    put_head(&packer, d);
+    put_summaries(&packer, &d->target, 1);
+    put_summaries(&packer, d->sources, d->source_count);
+    put_configuration(&packer, &d->configuration);
+    put_monitors(&packer, d);
+    put_hooks(&packer, d->hooks, d->hook_count);
+    put_document(&packer, d->extra);
+    return ehi_packer_end(&packer);
+}
+
+int ehi_revision_encode(const struct ehi_revision *r, struct ehi_buffer *out)
+{
+    struct ehi_packer packer;
+    ehi_packer_begin(&packer, out);
+    ehi_pack_array(&packer, REVISION_VALUES);
+    ehi_pack_text(&packer, r->arn);
+    ehi_pack_int(&packer, (int64_t)r->document_seq);
+    ehi_pack_int(&packer, (int64_t)r->first_seq);
+    ehi_pack_bool(&packer, r->observed);
+    put_time(&packer, r->created_at_us);
+    return ehi_packer_end(&packer);
+}
+
+int ehi_service_encode(const struct ehi_service *s, struct ehi_buffer *out)
+{
+    struct ehi_packer packer;
+    ehi_packer_begin(&packer, out);
+    ehi_pack_array(&packer, SERVICE_VALUES);
+    ehi_pack_text(&packer, s->arn);
+    ehi_pack_int(&packer, (int64_t)s->first_seq);
+    ehi_pack_bool(&packer, s->inactive);
+    put_optional(&packer, s->current_revision_arn);
+    put_time(&packer, s->current_finished_at_us);
+    ehi_pack_int(&packer, (int64_t)s->current_created_seq);
+    ehi_pack_array(&packer, STATUS_COUNTS);
+    for (unsigned i = 0; i < STATUS_COUNTS; i++)
+        ehi_pack_int(&packer, (int64_t)s->by_status[i]);
+    return ehi_packer_end(&packer);
+}
+
+/*
+ * Reading. The cursor fails for good, so values are read one after the other, and looked at in the end:
+ * what a failed cursor reads is not set, or 0. A value of a kind that cannot stand there fails it too.
+ */
+struct state_reader {
+    struct ehi_cursor cursor;
+    struct ehi_arena *arena;
+    bool no_memory;
+};
+
+static void fail(struct state_reader *r)
+{
+    r->cursor.failed = true;
+    r->cursor.next = r->cursor.end;
+}
+
+/* false: nil, or failed. */
+static bool get(struct state_reader *r, enum ehi_value_kind kind, bool optional, struct ehi_value *out)
+{
+    if (!ehi_cursor_read(&r->cursor, out))
+        return false;
+    if (out->kind == kind)
+        return true;
+    if (!optional || out->kind != EHI_VALUE_NULL)
+        fail(r);
+    return false;
+}
+
+static int64_t get_int(struct state_reader *r, int64_t least, int64_t most)
+{
+    struct ehi_value value;
+    if (!get(r, EHI_VALUE_INT, false, &value))
+        return 0;
+    if (value.u.integer >= least && value.u.integer <= most)
+        return value.u.integer;
+    fail(r);
+    return 0;
+}
+
+static uint64_t get_seq(struct state_reader *r)
+{
+    return (uint64_t)get_int(r, 0, INT64_MAX);
+}
+
+static int64_t get_count(struct state_reader *r)
+{
+    return get_int(r, 0, INT64_MAX);
+}
+
+static uint8_t get_byte(struct state_reader *r)
+{
+    return (uint8_t)get_int(r, 0, UINT8_MAX);
+}
+
+static bool get_bool(struct state_reader *r)
+{
+    struct ehi_value value;
+    return get(r, EHI_VALUE_BOOL, false, &value) && value.u.boolean;
+}
+
+static int64_t get_time(struct state_reader *r)
+{
+    struct ehi_value value;
+    return get(r, EHI_VALUE_INT, true, &value) ? value.u.integer : EHI_TIME_NONE;
+}
+
+static double get_weight(struct state_reader *r, bool *has)
+{
+    struct ehi_value value;
+    *has = get(r, EHI_VALUE_DOUBLE, true, &value);
+    return *has ? value.u.real : 0;
+}
+
+static struct ehi_slice get_text(struct state_reader *r)
+{
+    struct ehi_value value;
+    return get(r, EHI_VALUE_STRING, false, &value) ? value.u.string : EHI_SLICE_EMPTY;
+}
+
+static struct ehi_slice get_optional(struct state_reader *r)
+{
+    struct ehi_value value;
+    return get(r, EHI_VALUE_STRING, true, &value) ? value.u.string : EHI_SLICE_EMPTY;
+}
+
+/* A map, borrowed as it is. */
+static struct ehi_slice get_document(struct state_reader *r)
+{
+    struct ehi_cursor start = r->cursor;
+    struct ehi_value value;
+    if (!get(r, EHI_VALUE_MAP, true, &value))
+        return EHI_SLICE_EMPTY;
+    struct ehi_slice document;
+    r->cursor = start;
+    return ehi_cursor_take(&r->cursor, &document) ? document : EHI_SLICE_EMPTY;
+}
+
+/* How many items of `values` values each follow. */
+static uint32_t open_list(struct state_reader *r, uint32_t values)
+{
+    struct ehi_value list;
+    if (!get(r, EHI_VALUE_ARRAY, false, &list))
+        return 0;
+    if (list.count % values != 0)
+        fail(r);
+    return r->cursor.failed ? 0 : list.count / values;
+}
+
+/* NULL for no items, and where memory is out. */
+static void *make_list(struct state_reader *r, uint32_t *count, size_t size)
+{
+    if (*count == 0)
+        return NULL;
+    void *list = ehi_arena_array(r->arena, *count, size);
+    if (list == NULL) {
+        r->no_memory = true;
+        *count = 0;
+        fail(r);
+    }
+    return list;
+}
+
+static const struct ehi_slice *get_items(struct state_reader *r, uint32_t count, uint32_t *out_count)
+{
+    struct ehi_slice *texts = make_list(r, &count, sizeof(*texts));
+    for (uint32_t i = 0; i < count; i++)
+        texts[i] = get_text(r);
+    ehi_cursor_close(&r->cursor);
+    *out_count = count;
+    return texts;
+}
+
+static const struct ehi_slice *get_texts(struct state_reader *r, uint32_t *out_count)
+{
+    return get_items(r, open_list(r, 1), out_count);
+}
+
+static struct ehi_revision_summary get_summary(struct state_reader *r)
+{
+    struct ehi_revision_summary s;
+    s.arn = get_text(r);
+    s.requested = get_count(r);
+    s.running = get_count(r);
+    s.pending = get_count(r);
+    s.test_weight = get_weight(r, &s.has_test_weight);
+    s.production_weight = get_weight(r, &s.has_production_weight);
+    return s;
+}
+
+static void get_target(struct state_reader *r, struct ehi_deployment *d)
+{
+    if (open_list(r, SUMMARY_VALUES) != 1)
+        fail(r);
+    d->target = get_summary(r);
+    ehi_cursor_close(&r->cursor);
+}
+
+static void get_sources(struct state_reader *r, struct ehi_deployment *d)
+{
+    uint32_t count = open_list(r, SUMMARY_VALUES);
+    d->sources = make_list(r, &count, sizeof(*d->sources));
+    d->source_count = count;
+    for (uint32_t i = 0; i < count; i++)
+        d->sources[i] = get_summary(r);
+    ehi_cursor_close(&r->cursor);
+}
+
+static void get_hook(struct state_reader *r, struct ehi_hook *out)
+{
+    out->id = get_text(r);
+    out->target_arn = get_optional(r);
+    out->target_type = get_byte(r);
+    out->status = get_byte(r);
+    out->timeout_action = get_byte(r);
+    out->expires_at_us = get_time(r);
+    out->extra = get_document(r);
+}
+
+static void get_hooks(struct state_reader *r, struct ehi_deployment *d)
+{
+    uint32_t count = open_list(r, HOOK_VALUES);
+    d->hooks = make_list(r, &count, sizeof(*d->hooks));
+    d->hook_count = count;
+    for (uint32_t i = 0; i < count; i++)
+        get_hook(r, &d->hooks[i]);
+    ehi_cursor_close(&r->cursor);
+}
+
+static void get_head(struct state_reader *r, struct ehi_deployment *d)
+{
+    d->arn = get_text(r);
+    d->created_seq = get_seq(r);
+    d->last_seq = get_seq(r);
+    d->last_observed_seq = get_seq(r);
+    unsigned flags = get_byte(r);
+    d->configuration.breaker_enabled = (flags & BREAKER_ENABLED) != 0;
+    d->configuration.reset_on_healthy = (flags & RESET_ON_HEALTHY) != 0;
+    d->configuration.alarms_enabled = (flags & ALARMS_ENABLED) != 0;
+    d->has_rollback = (flags & HAS_ROLLBACK) != 0;
+    d->has_desired = (flags & HAS_DESIRED) != 0;
+    d->status = get_byte(r);
+    d->stage = get_byte(r);
+    d->created_at_us = get_time(r);
+    d->started_at_us = get_time(r);
+    d->finished_at_us = get_time(r);
+    d->stopped_at_us = get_time(r);
+    d->updated_at_us = get_time(r);
+    d->status_reason = get_optional(r);
+}
+
+static void get_configuration(struct state_reader *r, struct ehi_configuration *c)
+{
+    c->document = get_document(r);
+    c->threshold_type = get_byte(r);
+    c->threshold_value = get_count(r);
+    c->alarm_names = get_texts(r, &c->alarm_count);
+}
+
+static void get_shown_alarms(struct state_reader *r, struct ehi_deployment *d)
+{
+    struct ehi_value list;
+    if (get(r, EHI_VALUE_ARRAY, true, &list)) {
+        d->alarm_names = get_items(r, list.count, &d->alarm_count);
+    } else {
+        d->alarm_names = d->configuration.alarm_names;
+        d->alarm_count = d->configuration.alarm_count;
+    }
+}
+
+static void get_monitors(struct state_reader *r, struct ehi_deployment *d)
+{
+    d->rollback_reason = get_optional(r);
+    d->rollback_revision_arn = get_optional(r);
+    d->rollback_started_at_us = get_time(r);
+    d->breaker_status = get_byte(r);
+    d->failure_count = get_count(r);
+    d->threshold = get_count(r);
+    d->known_count = get_count(r);
+    d->alarm_status = get_byte(r);
+    get_shown_alarms(r, d);
+    d->triggered_alarms = get_texts(r, &d->triggered_count);
+}
+
+static struct state_reader begin(struct ehi_slice bytes, struct ehi_arena *arena, uint32_t values)
+{
+    struct state_reader r = {ehi_cursor_of(bytes, STATE_NESTING), arena, false};
+    struct ehi_value state;
+    if (!get(&r, EHI_VALUE_ARRAY, false, &state) || state.count != values)
+        fail(&r);
+    return r;
+}
+
+static int finish(const struct state_reader *r, const char *what, struct ecshist_error *error)
+{
+    if (r->no_memory)
+        return ehi_fail_memory(error);
+    if (!ehi_cursor_done(&r->cursor))
+        return ehi_fail(error, ECSHIST_INDEX, "the index holds what is not the state of a %s", what);
+    return ECSHIST_OK;
+}
+
+int ehi_deployment_decode(struct ehi_slice bytes, struct ehi_arena *arena, struct ehi_deployment *out,
+                          struct ecshist_error *error)
+{
+    struct state_reader r = begin(bytes, arena, DEPLOYMENT_VALUES);
+    struct ehi_deployment d;
+    get_head(&r, &d);
+    get_target(&r, &d);
+    get_sources(&r, &d);
+    get_configuration(&r, &d.configuration);
+    get_monitors(&r, &d);
+    get_hooks(&r, &d);
+    d.extra = get_document(&r);
+    int rc = finish(&r, "deployment", error);
+    if (rc == ECSHIST_OK)
+        *out = d;
+    return rc;
+}
+
+int ehi_revision_decode(struct ehi_slice bytes, struct ehi_revision *out, struct ecshist_error *error)
+{
+    struct state_reader r = begin(bytes, NULL, REVISION_VALUES);
+    struct ehi_revision revision = {.document = EHI_SLICE_EMPTY};
+    revision.arn = get_text(&r);
+    revision.document_seq = get_seq(&r);
+    revision.first_seq = get_seq(&r);
+    revision.observed = get_bool(&r);
+    revision.created_at_us = get_time(&r);
+    int rc = finish(&r, "revision", error);
+    if (rc == ECSHIST_OK)
+        *out = revision;
+    return rc;
+}
+
+int ehi_service_decode(struct ehi_slice bytes, struct ehi_service *out, struct ecshist_error *error)
+{
+    struct state_reader r = begin(bytes, NULL, SERVICE_VALUES);
+    struct ehi_service service;
+    service.arn = get_text(&r);
+    service.first_seq = get_seq(&r);
+    service.inactive = get_bool(&r);
+    service.current_revision_arn = get_optional(&r);
+    service.current_finished_at_us = get_time(&r);
+    service.current_created_seq = get_seq(&r);
+    if (open_list(&r, 1) != STATUS_COUNTS)
+        fail(&r);
+    for (unsigned i = 0; i < STATUS_COUNTS; i++)
+        service.by_status[i] = get_seq(&r);
+    int rc = finish(&r, "service", error);
+    if (rc == ECSHIST_OK)
+        *out = service;
+    return rc;
+}
+
+/* Comparing. */
+
+static bool same_optional(struct ehi_slice a, struct ehi_slice b)
+{
+    return (a.data == NULL) == (b.data == NULL) && ehi_slice_equal(a, b);
+}
+
+static bool same_summary(const struct ehi_revision_summary *a, const struct ehi_revision_summary *b)
+{
+    return ehi_slice_equal(a->arn, b->arn) && a->requested == b->requested && a->running == b->running &&
+           a->pending == b->pending && a->has_test_weight == b->has_test_weight &&
+           a->has_production_weight == b->has_production_weight &&
+           (!a->has_test_weight || a->test_weight == b->test_weight) &&
+           (!a->has_production_weight || a->production_weight == b->production_weight);
+}
+
+static bool same_sources(const struct ehi_deployment *a, const struct ehi_deployment *b)
+{
+    if (a->source_count != b->source_count)
+        return false;
+    for (uint32_t i = 0; i < a->source_count; i++) {
+        if (!same_summary(&a->sources[i], &b->sources[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool same_hook(const struct ehi_hook *a, const struct ehi_hook *b)
+{
+    return ehi_slice_equal(a->id, b->id) && same_optional(a->target_arn, b->target_arn) &&
+           a->target_type == b->target_type && a->status == b->status &&
+           a->timeout_action == b->timeout_action && a->expires_at_us == b->expires_at_us &&
+           ehi_slice_equal(a->extra, b->extra);
+}
+
+static bool same_hooks(const struct ehi_deployment *a, const struct ehi_deployment *b)
+{
+    if (a->hook_count != b->hook_count)
+        return false;
+    for (uint32_t i = 0; i < a->hook_count; i++) {
+        if (!same_hook(&a->hooks[i], &b->hooks[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool same_times(const struct ehi_deployment *a, const struct ehi_deployment *b)
+{
+    return a->created_at_us == b->created_at_us && a->started_at_us == b->started_at_us &&
+           a->finished_at_us == b->finished_at_us && a->stopped_at_us == b->stopped_at_us &&
+           a->updated_at_us == b->updated_at_us;
+}
+
+static bool same_rollback(const struct ehi_deployment *a, const struct ehi_deployment *b)
+{
+    if (a->has_rollback != b->has_rollback)
+        return false;
+    return !a->has_rollback || (same_optional(a->rollback_reason, b->rollback_reason) &&
+                                same_optional(a->rollback_revision_arn, b->rollback_revision_arn) &&
+                                a->rollback_started_at_us == b->rollback_started_at_us);
+}
+
+static bool same_monitors(const struct ehi_deployment *a, const struct ehi_deployment *b)
+{
+    return a->breaker_status == b->breaker_status && a->failure_count == b->failure_count &&
+           a->threshold == b->threshold && a->alarm_status == b->alarm_status &&
+           same_texts(a->alarm_names, a->alarm_count, b->alarm_names, b->alarm_count) &&
+           same_texts(a->triggered_alarms, a->triggered_count, b->triggered_alarms, b->triggered_count);
+}
+
+bool ehi_deployment_same_view(const struct ehi_deployment *a, const struct ehi_deployment *b)
+{
+    return ehi_slice_equal(a->arn, b->arn) && a->status == b->status && a->stage == b->stage &&
+           same_times(a, b) && same_optional(a->status_reason, b->status_reason) &&
+           same_summary(&a->target, &b->target) && same_sources(a, b) &&
+           same_optional(a->configuration.document, b->configuration.document) && same_rollback(a, b) &&
+           same_monitors(a, b) && same_hooks(a, b) && ehi_slice_equal(a->extra, b->extra);
+}
