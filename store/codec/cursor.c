@@ -109,7 +109,10 @@ static const uint8_t *sequence_end(const uint8_t *p, const uint8_t *end)
     return code < least[bytes] || code > 0x10ffff || surrogate ? NULL : p + bytes;
 }
 
-/* Eight bytes at once: each 01 to 7f. (Borrow of the subtraction starts at a 00 byte at the earliest.) */
+/*
+ * Eight bytes at once: each 01 to 7f. (Borrow of the subtraction starts at a 00 byte at the
+ * earliest.)
+ */
 static bool plain8(const uint8_t *p)
 {
     uint64_t v;
@@ -162,8 +165,8 @@ static bool read_string(struct ehi_cursor *c, unsigned length_bytes, struct ehi_
 }
 
 /* `least`: bytes that an item takes at the least. */
-static bool open_list(struct ehi_cursor *c, enum ehi_value_kind kind, uint64_t count, unsigned least,
-                      struct ehi_value *out)
+static bool open_list(struct ehi_cursor *c, enum ehi_value_kind kind, uint64_t count,
+                      unsigned least, struct ehi_value *out)
 {
     if (count > left(c) / least || count > UINT32_MAX || c->nesting_left == 0)
         return malformed(c);

@@ -1,10 +1,10 @@
 /*
- * Reading MessagePack as stored: a bounded cursor over borrowed bytes. It allocates nothing and never
- * believes a length or a count beyond the bytes that are left.
+ * Reading MessagePack as stored: a bounded cursor over borrowed bytes. It allocates nothing and
+ * never believes a length or a count beyond the bytes that are left.
  *
- * Well-formed here: nil, bool, integers within int64, finite reals, str (UTF-8 without NUL), array, map.
- * Keys of maps: str, or an integer that is a number of the dictionary. Not bin, not ext. Whether an
- * encoding is the shortest one is no matter of the cursor.
+ * Well-formed here: nil, bool, integers within int64, finite reals, str (UTF-8 without NUL), array,
+ * map. Keys of maps: str, or an integer that is a number of the dictionary. Not bin, not ext.
+ * Whether an encoding is the shortest one is no matter of the cursor.
  */
 #ifndef EHI_CODEC_CURSOR_H
 #define EHI_CODEC_CURSOR_H
@@ -44,8 +44,8 @@ static inline bool ehi_cursor_done(const struct ehi_cursor *cursor)
 }
 
 /*
- * Reads a scalar or a string whole, borrowed; of an array or a map only the head: then `count` items (or
- * keys and items) follow, to be read or skipped, and ehi_cursor_close.
+ * Reads a scalar or a string whole, borrowed; of an array or a map only the head: then `count`
+ * items (or keys and items) follow, to be read or skipped, and ehi_cursor_close.
  */
 bool ehi_cursor_read(struct ehi_cursor *cursor, struct ehi_value *out) ECSHIST_CHECKED;
 /* Reads the key of a map's member. */

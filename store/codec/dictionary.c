@@ -11,9 +11,9 @@ static_assert(EHI_KEY_COUNT < 256, "a slot is a byte");
 enum { SLOT_BITS = 9, SLOT_COUNT = 1 << SLOT_BITS };
 
 /*
- * The names' numbers by slot_of, each in its slot or one of the next; 0 ends a run. Follows from the list
- * above and from slot_of (the multiplier was searched for: no name is more than two slots off). The test
- * of the dictionary says what it must be where it is not that.
+ * The names' numbers by slot_of, each in its slot or one of the next; 0 ends a run. Follows from
+ * the list above and from slot_of (the multiplier was searched for: no name is more than two slots
+ * off). The test of the dictionary says what it must be where it is not that.
  */
 static const uint8_t slots[SLOT_COUNT] = {
     /* clang-format off */

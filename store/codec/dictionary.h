@@ -1,7 +1,7 @@
 /*
- * Member names that maps know by a number. This list is the normative one (docs/FORMAT.md copies it): a
- * number is never given another name, a name never another number. The list is closed: what a later
- * format adds stands behind the last, and its segments carry an incompatible feature bit.
+ * Member names that maps know by a number. This list is the normative one (docs/FORMAT.md copies
+ * it): a number is never given another name, a name never another number. The list is closed: what
+ * a later format adds stands behind the last, and its segments carry an incompatible feature bit.
  */
 #ifndef EHI_CODEC_DICTIONARY_H
 #define EHI_CODEC_DICTIONARY_H

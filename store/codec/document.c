@@ -7,10 +7,10 @@
 #include <ecshist/limits.h>
 #include <math.h>
 
-
 static int too_deep(struct ecshist_error *error)
 {
-    return ehi_fail(error, ECSHIST_LIMIT, "arrays and objects nest deeper than %u", ECSHIST_MAX_NESTING);
+    return ehi_fail(error, ECSHIST_LIMIT, "arrays and objects nest deeper than %u",
+                    ECSHIST_MAX_NESTING);
 }
 
 static int pack_real(struct ehi_packer *packer, double real, struct ecshist_error *error)
@@ -21,8 +21,8 @@ static int pack_real(struct ehi_packer *packer, double real, struct ecshist_erro
     return ECSHIST_OK;
 }
 
-static int pack_items(struct ehi_packer *packer, const struct ehi_value *value, unsigned nesting_left,
-                      struct ecshist_error *error)
+static int pack_items(struct ehi_packer *packer, const struct ehi_value *value,
+                      unsigned nesting_left, struct ecshist_error *error)
 {
     if (nesting_left == 0)
         return too_deep(error);
@@ -35,8 +35,8 @@ static int pack_items(struct ehi_packer *packer, const struct ehi_value *value, 
     return ECSHIST_OK;
 }
 
-static int pack_members(struct ehi_packer *packer, const struct ehi_value *value, unsigned nesting_left,
-                        struct ecshist_error *error)
+static int pack_members(struct ehi_packer *packer, const struct ehi_value *value,
+                        unsigned nesting_left, struct ecshist_error *error)
 {
     if (nesting_left == 0)
         return too_deep(error);
@@ -52,7 +52,7 @@ static int pack_members(struct ehi_packer *packer, const struct ehi_value *value
 }
 
 int ehi_pack_value(struct ehi_packer *packer, const struct ehi_value *value, unsigned nesting_left,
-                      struct ecshist_error *error)
+                   struct ecshist_error *error)
 {
     switch (value->kind) {
     case EHI_VALUE_NULL:
@@ -79,7 +79,8 @@ int ehi_pack_value(struct ehi_packer *packer, const struct ehi_value *value, uns
     return ehi_fail(error, ECSHIST_INVALID, "a value of this kind is never stored");
 }
 
-int ehi_document_encode(const struct ehi_value *value, struct ehi_buffer *out, struct ecshist_error *error)
+int ehi_document_encode(const struct ehi_value *value, struct ehi_buffer *out,
+                        struct ecshist_error *error)
 {
     size_t before = out->length;
     struct ehi_packer packer;
@@ -99,8 +100,8 @@ bool ehi_document_valid(struct ehi_slice document)
 }
 
 /*
- * From here on the bytes are known to be well-formed, so that the counts are true and what is allocated
- * is in proportion to the bytes. false: out of memory.
+ * From here on the bytes are known to be well-formed, so that the counts are true and what is
+ * allocated is in proportion to the bytes. false: out of memory.
  */
 static bool build(struct ehi_cursor *c, struct ehi_arena *arena, struct ehi_value *out);
 

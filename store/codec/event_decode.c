@@ -15,14 +15,17 @@
 #define FIRSTS (TYPE(DEPLOYMENT_CREATED) | TYPE(DEPLOYMENT_STARTED))
 #define TASKS (TYPE(TASK_FAILED) | TYPE(TASK_HEALTHY))
 
-typedef int (*event_member_fn)(struct ehi_reader *r, const struct ehi_place *at, struct ehi_event *event);
+typedef int (*event_member_fn)(struct ehi_reader *r, const struct ehi_place *at,
+                               struct ehi_event *event);
 
-static int read_target_arn(struct ehi_reader *r, const struct ehi_place *at, struct ehi_event *event)
+static int read_target_arn(struct ehi_reader *r, const struct ehi_place *at,
+                           struct ehi_event *event)
 {
     return ehi_read_revision_arn(r, at, &event->target_arn);
 }
 
-static int check_no_twins(struct ehi_reader *r, const struct ehi_place *at, const struct ehi_event *event)
+static int check_no_twins(struct ehi_reader *r, const struct ehi_place *at,
+                          const struct ehi_event *event)
 {
     for (uint32_t i = 1; i < event->source_count; i++) {
         for (uint32_t j = 0; j < i; j++) {
@@ -42,7 +45,8 @@ static int read_sources(struct ehi_reader *r, const struct ehi_place *at, struct
     return rc == ECSHIST_OK ? check_no_twins(r, at, event) : rc;
 }
 
-static int read_configuration(struct ehi_reader *r, const struct ehi_place *at, struct ehi_event *event)
+static int read_configuration(struct ehi_reader *r, const struct ehi_place *at,
+                              struct ehi_event *event)
 {
     return ehi_read_configuration(r, at, &event->configuration);
 }
@@ -53,7 +57,8 @@ static int read_desired(struct ehi_reader *r, const struct ehi_place *at, struct
     return ehi_read_count(r, at, &event->desired_count);
 }
 
-static int read_created_at(struct ehi_reader *r, const struct ehi_place *at, struct ehi_event *event)
+static int read_created_at(struct ehi_reader *r, const struct ehi_place *at,
+                           struct ehi_event *event)
 {
     return ehi_read_time(r, at, &event->created_at_us);
 }
@@ -85,7 +90,8 @@ static int read_task_arn(struct ehi_reader *r, const struct ehi_place *at, struc
     return ehi_read_task_arn(r, at, &event->task_arn);
 }
 
-static int read_revision_arn(struct ehi_reader *r, const struct ehi_place *at, struct ehi_event *event)
+static int read_revision_arn(struct ehi_reader *r, const struct ehi_place *at,
+                             struct ehi_event *event)
 {
     return ehi_read_revision_arn(r, at, &event->revision_arn);
 }
@@ -110,7 +116,8 @@ static int check_integer(struct ehi_reader *r, const struct ehi_place *at, struc
     return ehi_read_integer(r, at, &integer);
 }
 
-static int read_alarm_names(struct ehi_reader *r, const struct ehi_place *at, struct ehi_event *event)
+static int read_alarm_names(struct ehi_reader *r, const struct ehi_place *at,
+                            struct ehi_event *event)
 {
     return ehi_read_alarm_names(r, at, &event->alarm_names, &event->alarm_count);
 }
@@ -140,7 +147,10 @@ static int read_stop_type(struct ehi_reader *r, const struct ehi_place *at, stru
     return ehi_read_enum(r, at, EHI_ENUM_STOP_TYPE, &event->stop_type);
 }
 
-/* A revision's document: what it says of itself must agree, and an observed one has its own createdAt. */
+/*
+ * A revision's document: what it says of itself must agree, and an observed one has its own
+ * createdAt.
+ */
 static int document_member(struct ehi_reader *r, const struct ehi_place *at, void *into)
 {
     struct ehi_event *event = into;
@@ -202,7 +212,8 @@ static const struct {
     [EHI_KEY_requestedBy] = {TYPE(HOOK_ACTION_REQUESTED) | TYPE(STOP_REQUESTED), 0, check_text},
     [EHI_KEY_revision] = {TYPE(REVISION_CREATED), TYPE(REVISION_CREATED), read_document},
     [EHI_KEY_serviceRevision] = {TYPE(REVISION_OBSERVED), TYPE(REVISION_OBSERVED), read_document},
-    [EHI_KEY_serviceDeployment] = {TYPE(DEPLOYMENT_OBSERVED), TYPE(DEPLOYMENT_OBSERVED), read_observed},
+    [EHI_KEY_serviceDeployment] = {TYPE(DEPLOYMENT_OBSERVED), TYPE(DEPLOYMENT_OBSERVED),
+                                   read_observed},
 };
 
 struct body_reading {
@@ -210,11 +221,15 @@ struct body_reading {
     uint64_t seen; /* by member, up to EHI_BODY_KEY_MAX */
 };
 
-/* A member that the type does not define: ARNs must agree all the same, others are not looked at. */
-static int read_other(struct ehi_reader *r, const struct ehi_place *at, const struct ehi_event *event)
+/*
+ * A member that the type does not define: ARNs must agree all the same, others are not looked at.
+ */
+static int read_other(struct ehi_reader *r, const struct ehi_place *at,
+                      const struct ehi_event *event)
 {
-    bool repeats = at->key == EHI_KEY_serviceDeploymentArn || at->key == EHI_KEY_serviceRevisionArn ||
-                   at->key == EHI_KEY_serviceArn || at->key == EHI_KEY_clusterArn;
+    bool repeats = at->key == EHI_KEY_serviceDeploymentArn ||
+                   at->key == EHI_KEY_serviceRevisionArn || at->key == EHI_KEY_serviceArn ||
+                   at->key == EHI_KEY_clusterArn;
     if (repeats && event->arn.kind != 0)
         return ehi_read_agreeing_arn(r, at);
     return ehi_read_past(r);
@@ -292,7 +307,8 @@ static bool time_valid(int64_t time_us)
     return time_us >= 0 && time_us <= ECSHIST_MAX_TIME_US;
 }
 
-static int decode_header(struct ehi_slice record, struct ehi_event *event, struct ecshist_error *error)
+static int decode_header(struct ehi_slice record, struct ehi_event *event,
+                         struct ecshist_error *error)
 {
     if (!ehi_record_whole(record) || ehi_get_le32(record.data + EHI_REC_BYTES) != record.length)
         return refuse_record(error, "its lengths do not fit");
@@ -309,7 +325,8 @@ static int decode_header(struct ehi_slice record, struct ehi_event *event, struc
     return ECSHIST_OK;
 }
 
-static int slice_parts(struct ehi_slice record, struct ehi_event *event, struct ecshist_error *error)
+static int slice_parts(struct ehi_slice record, struct ehi_event *event,
+                       struct ecshist_error *error)
 {
     size_t subject = ehi_get_le16(record.data + EHI_REC_SUBJECT_BYTES);
     size_t id = ehi_get_le16(record.data + EHI_REC_ID_BYTES);
@@ -326,14 +343,16 @@ static int parse_subject(struct ehi_event *event, struct ecshist_error *error)
 {
     enum ehi_arn_kind kind = ehi_event_subject_kind(event->type);
     if (kind == 0)
-        return event->subject.length == 0 ? ECSHIST_OK : refuse_record(error, "its type has no subject");
+        return event->subject.length == 0 ? ECSHIST_OK
+                                          : refuse_record(error, "its type has no subject");
     int rc = ehi_arn_parse_as(kind, event->subject, &event->arn, error);
     if (rc == ECSHIST_OK)
         return rc;
     return ehi_at(error, rc, "%s", (const char *)ehi_key_name(ehi_subject_key(event->type)).data);
 }
 
-int ehi_event_decode_envelope(struct ehi_slice record, struct ehi_event *out, struct ecshist_error *error)
+int ehi_event_decode_envelope(struct ehi_slice record, struct ehi_event *out,
+                              struct ecshist_error *error)
 {
     struct ehi_event event = {.created_at_us = EHI_TIME_NONE,
                               .document_created_at_us = EHI_TIME_NONE,

@@ -52,7 +52,8 @@ static int summary_member(struct ehi_reader *r, const struct ehi_place *at, void
     }
 }
 
-int ehi_read_summary(struct ehi_reader *r, const struct ehi_place *at, struct ehi_summary_update *out)
+int ehi_read_summary(struct ehi_reader *r, const struct ehi_place *at,
+                     struct ehi_summary_update *out)
 {
     *out = (struct ehi_summary_update){0};
     int rc = ehi_read_object(r, at, summary_member, out);
@@ -117,7 +118,8 @@ static int threshold_member(struct ehi_reader *r, const struct ehi_place *at, vo
     }
 }
 
-static int breaker_configuration_member(struct ehi_reader *r, const struct ehi_place *at, void *into)
+static int breaker_configuration_member(struct ehi_reader *r, const struct ehi_place *at,
+                                        void *into)
 {
     struct ehi_configuration *c = into;
     bool rollback;
@@ -174,7 +176,8 @@ struct ehi_configuration ehi_configuration_default(void)
                                       .threshold_value = DEFAULT_THRESHOLD_PERCENT};
 }
 
-int ehi_read_configuration(struct ehi_reader *r, const struct ehi_place *at, struct ehi_configuration *out)
+int ehi_read_configuration(struct ehi_reader *r, const struct ehi_place *at,
+                           struct ehi_configuration *out)
 {
     const uint8_t *start = r->cursor.next;
     *out = ehi_configuration_default();
@@ -207,7 +210,8 @@ static int rollback_member(struct ehi_reader *r, const struct ehi_place *at, voi
     }
 }
 
-static int read_rollback(struct ehi_reader *r, const struct ehi_place *at, struct ehi_deployment *view)
+static int read_rollback(struct ehi_reader *r, const struct ehi_place *at,
+                         struct ehi_deployment *view)
 {
     view->has_rollback = true;
     return ehi_read_object(r, at, rollback_member, view);
@@ -245,7 +249,8 @@ static int alarms_member(struct ehi_reader *r, const struct ehi_place *at, void 
     }
 }
 
-static int read_target(struct ehi_reader *r, const struct ehi_place *at, struct ehi_deployment *view)
+static int read_target(struct ehi_reader *r, const struct ehi_place *at,
+                       struct ehi_deployment *view)
 {
     struct ehi_summary_update update;
     int rc = ehi_read_summary(r, at, &update);
@@ -254,7 +259,8 @@ static int read_target(struct ehi_reader *r, const struct ehi_place *at, struct 
     return rc;
 }
 
-static int read_sources(struct ehi_reader *r, const struct ehi_place *at, struct ehi_deployment *view)
+static int read_sources(struct ehi_reader *r, const struct ehi_place *at,
+                        struct ehi_deployment *view)
 {
     uint32_t count;
     int rc = ehi_open_list(r, at, ECSHIST_MAX_SOURCE_REVISIONS, "source revisions", &count);
@@ -369,7 +375,8 @@ static void complete(struct observing *o)
     const struct ehi_configuration *configuration = &view->configuration;
     view->breaker_status =
         monitor_status(view->breaker_status, configuration->breaker_enabled, view->status);
-    view->alarm_status = monitor_status(view->alarm_status, configuration->alarms_enabled, view->status);
+    view->alarm_status =
+        monitor_status(view->alarm_status, configuration->alarms_enabled, view->status);
     if (!o->has_alarm_names && configuration->alarms_enabled) {
         view->alarm_names = configuration->alarm_names;
         view->alarm_count = configuration->alarm_count;

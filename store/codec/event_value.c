@@ -3,7 +3,6 @@
 #include "codec/members.h"
 #include "codec/record.h"
 
-
 enum { FRONT_MEMBERS = 6 }; /* seq, recordedAt, id, type, time and the subject */
 
 static struct ehi_value text_value(struct ehi_slice text)
@@ -37,11 +36,13 @@ static int id_value(const struct ehi_event *event, struct ehi_arena *arena, stru
 }
 
 /* Returns how many members were put. */
-static uint32_t put_front(const struct ehi_event *event, struct ehi_value id, struct ehi_member *members)
+static uint32_t put_front(const struct ehi_event *event, struct ehi_value id,
+                          struct ehi_member *members)
 {
     struct ehi_member *at = members;
     if (event->seq != 0) {
-        put_member(&at, EHI_KEY_seq, (struct ehi_value){.kind = EHI_VALUE_INT, .u.integer = (int64_t)event->seq});
+        put_member(&at, EHI_KEY_seq,
+                   (struct ehi_value){.kind = EHI_VALUE_INT, .u.integer = (int64_t)event->seq});
         put_member(&at, EHI_KEY_recordedAt, time_value(event->recorded_at_us));
     }
     put_member(&at, EHI_KEY_id, id);
@@ -52,8 +53,8 @@ static uint32_t put_front(const struct ehi_event *event, struct ehi_value id, st
     return (uint32_t)(at - members);
 }
 
-int ehi_event_to_value(const struct ehi_event *event, struct ehi_arena *arena, struct ehi_value *out,
-                       struct ecshist_error *error)
+int ehi_event_to_value(const struct ehi_event *event, struct ehi_arena *arena,
+                       struct ehi_value *out, struct ecshist_error *error)
 {
     struct ehi_value body, id;
     int rc = ehi_document_decode(event->body, arena, &body, error);
@@ -68,7 +69,8 @@ int ehi_event_to_value(const struct ehi_event *event, struct ehi_arena *arena, s
     uint32_t front = put_front(event, id, members);
     if (body.count > 0)
         memcpy(members + front, body.u.members, body.count * sizeof(*members));
-    *out = (struct ehi_value){.kind = EHI_VALUE_MAP, .count = front + body.count, .u.members = members};
+    *out = (struct ehi_value){
+        .kind = EHI_VALUE_MAP, .count = front + body.count, .u.members = members};
     return ECSHIST_OK;
 }
 
@@ -102,6 +104,6 @@ struct ehi_slice ehi_event_id(const struct ehi_event *event, char buffer[ECSHIST
 
 bool ehi_event_same_content(const struct ehi_event *a, const struct ehi_event *b)
 {
-    return a->type == b->type && a->time_us == b->time_us && ehi_slice_equal(a->subject, b->subject) &&
-           ehi_slice_equal(a->body, b->body);
+    return a->type == b->type && a->time_us == b->time_us &&
+           ehi_slice_equal(a->subject, b->subject) && ehi_slice_equal(a->body, b->body);
 }

@@ -1,6 +1,7 @@
 /*
- * The bytes of the log. The normative text is docs/FORMAT.md; change neither without the other.
- * All integers are little-endian and unsigned unless said otherwise; offsets are from the start of the struct.
+ * The bytes of the log. The normative text is docs/FORMAT.md; change neither without the other. All
+ * integers are little-endian and unsigned unless said otherwise; offsets are from the start of the
+ * struct.
  */
 #ifndef EHI_CODEC_FORMAT_H
 #define EHI_CODEC_FORMAT_H
@@ -41,7 +42,10 @@ enum ehi_frame_header {
 };
 /* The seed of a store: its store id's bytes 0-7 as u64, xor bytes 8-15. */
 
-/* Record: 48 bytes, then subject, id, body; then zeros to a multiple of 8. Lies in a frame's payload. */
+/*
+ * Record: 48 bytes, then subject, id, body; then zeros to a multiple of 8. Lies in a frame's
+ * payload.
+ */
 #define EHI_RECORD_HEADER_BYTES 48u
 enum ehi_record_header {
     EHI_REC_BYTES = 0,    /* u32: of the whole record, padding included: a multiple of 8 */
@@ -74,8 +78,8 @@ enum ehi_footer {
 };
 /* Entry: u64 seq of a frame's first record, u64 the frame's offset in the file. Ascending. */
 /*
- * The file's last 16 bytes, behind the footer's frame: u64 offset of that frame, 8 bytes EHI_SEGMENT_END.
- * Zeros may lie between: a file never shrinks, since others may have it mapped.
+ * The file's last 16 bytes, behind the footer's frame: u64 offset of that frame, 8 bytes
+ * EHI_SEGMENT_END. Zeros may lie between: a file never shrinks, since others may have it mapped.
  */
 #define EHI_SEGMENT_TRAILER_BYTES 16u
 #define EHI_SEGMENT_END "ECSHEND1"

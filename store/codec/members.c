@@ -73,7 +73,8 @@ int ehi_read_members(struct ehi_reader *r, const struct ehi_place *at, uint32_t 
     return ECSHIST_OK;
 }
 
-int ehi_read_object(struct ehi_reader *r, const struct ehi_place *at, ehi_member_fn member, void *into)
+int ehi_read_object(struct ehi_reader *r, const struct ehi_place *at, ehi_member_fn member,
+                    void *into)
 {
     struct ehi_value map;
     int rc = read_kind(r, at, EHI_VALUE_MAP, "an object", &map);
@@ -125,7 +126,8 @@ static size_t put_map_head(uint8_t *at, uint32_t count)
     return 1 + bytes;
 }
 
-int ehi_leftovers_map(struct ehi_reader *r, const struct ehi_leftovers *leftovers, struct ehi_slice *out)
+int ehi_leftovers_map(struct ehi_reader *r, const struct ehi_leftovers *leftovers,
+                      struct ehi_slice *out)
 {
     *out = EHI_SLICE_EMPTY;
     if (leftovers->count == 0)
@@ -220,7 +222,8 @@ int ehi_read_time(struct ehi_reader *r, const struct ehi_place *at, int64_t *out
     return rc == ECSHIST_OK ? rc : refuse_at(r, at, rc);
 }
 
-int ehi_read_enum(struct ehi_reader *r, const struct ehi_place *at, enum ehi_enum which, uint8_t *out)
+int ehi_read_enum(struct ehi_reader *r, const struct ehi_place *at, enum ehi_enum which,
+                  uint8_t *out)
 {
     struct ehi_slice name;
     int rc = ehi_read_text(r, at, &name);
@@ -303,14 +306,15 @@ int ehi_open_list(struct ehi_reader *r, const struct ehi_place *at, uint32_t mos
     if (rc != ECSHIST_OK)
         return rc;
     if (list.count > most)
-        return ehi_refuse(r, at, ECSHIST_LIMIT, "has %u %s, %u are allowed", (unsigned)list.count, what,
-                          (unsigned)most);
+        return ehi_refuse(r, at, ECSHIST_LIMIT, "has %u %s, %u are allowed", (unsigned)list.count,
+                          what, (unsigned)most);
     *out_count = list.count;
     return ECSHIST_OK;
 }
 
-int ehi_read_texts(struct ehi_reader *r, const struct ehi_place *at, uint32_t most, const char *what,
-                   ehi_text_fn item, const struct ehi_slice **out, uint32_t *out_count)
+int ehi_read_texts(struct ehi_reader *r, const struct ehi_place *at, uint32_t most,
+                   const char *what, ehi_text_fn item, const struct ehi_slice **out,
+                   uint32_t *out_count)
 {
     uint32_t count;
     int rc = ehi_open_list(r, at, most, what, &count);
@@ -331,8 +335,8 @@ int ehi_read_texts(struct ehi_reader *r, const struct ehi_place *at, uint32_t mo
     return ECSHIST_OK;
 }
 
-int ehi_read_alarm_names(struct ehi_reader *r, const struct ehi_place *at, const struct ehi_slice **out,
-                         uint32_t *out_count)
+int ehi_read_alarm_names(struct ehi_reader *r, const struct ehi_place *at,
+                         const struct ehi_slice **out, uint32_t *out_count)
 {
     return ehi_read_texts(r, at, ECSHIST_MAX_ALARMS, "alarms", ehi_read_nonempty, out, out_count);
 }

@@ -1,6 +1,6 @@
 /*
- * Decoding typed members: each function reads one value at the cursor, and refuses it with a sentence and
- * its place where it is not what it must be. Between the files of codec/ only.
+ * Decoding typed members: each function reads one value at the cursor, and refuses it with a
+ * sentence and its place where it is not what it must be. Between the files of codec/ only.
  */
 #ifndef EHI_CODEC_MEMBERS_H
 #define EHI_CODEC_MEMBERS_H
@@ -29,15 +29,16 @@ struct ehi_place {
 };
 
 /* The one place where an event is refused. Returns code. */
-int ehi_refuse(struct ehi_reader *reader, const struct ehi_place *at, int code, const char *format, ...)
-    ECSHIST_PRINTF(4, 5);
+int ehi_refuse(struct ehi_reader *reader, const struct ehi_place *at, int code, const char *format,
+               ...) ECSHIST_PRINTF(4, 5);
 /* The same, of bytes that are no MessagePack at all. */
 int ehi_refuse_malformed(struct ehi_reader *reader);
 
 /* Reads one member's value into `into`: at->key says which member it is. */
 typedef int (*ehi_member_fn)(struct ehi_reader *reader, const struct ehi_place *at, void *into);
 /* An object: `member` is called for each of its members. */
-int ehi_read_object(struct ehi_reader *reader, const struct ehi_place *at, ehi_member_fn member, void *into);
+int ehi_read_object(struct ehi_reader *reader, const struct ehi_place *at, ehi_member_fn member,
+                    void *into);
 /* The members of a map whose head has been read. */
 int ehi_read_members(struct ehi_reader *reader, const struct ehi_place *at, uint32_t count,
                      ehi_member_fn member, void *into);
@@ -66,34 +67,45 @@ int ehi_read_count(struct ehi_reader *reader, const struct ehi_place *at, int64_
 /* 0 to 100, also with a fraction. */
 int ehi_read_weight(struct ehi_reader *reader, const struct ehi_place *at, double *out);
 int ehi_read_time(struct ehi_reader *reader, const struct ehi_place *at, int64_t *out_us);
-int ehi_read_enum(struct ehi_reader *reader, const struct ehi_place *at, enum ehi_enum which, uint8_t *out);
+int ehi_read_enum(struct ehi_reader *reader, const struct ehi_place *at, enum ehi_enum which,
+                  uint8_t *out);
 /* Of a revision of the subject's service. */
-int ehi_read_revision_arn(struct ehi_reader *reader, const struct ehi_place *at, struct ehi_slice *out);
+int ehi_read_revision_arn(struct ehi_reader *reader, const struct ehi_place *at,
+                          struct ehi_slice *out);
 /* Of a task of the subject's cluster. */
 int ehi_read_task_arn(struct ehi_reader *reader, const struct ehi_place *at, struct ehi_slice *out);
-/* serviceDeploymentArn, serviceRevisionArn, serviceArn, clusterArn: what only repeats the subject. */
+/*
+ * serviceDeploymentArn, serviceRevisionArn, serviceArn, clusterArn: what only repeats the subject.
+ */
 int ehi_read_agreeing_arn(struct ehi_reader *reader, const struct ehi_place *at);
 
-/* A list's head: no more than `most` items, which an error calls `what`. Close the cursor behind the last. */
-int ehi_open_list(struct ehi_reader *reader, const struct ehi_place *at, uint32_t most, const char *what,
-                  uint32_t *out_count);
+/*
+ * A list's head: no more than `most` items, which an error calls `what`. Close the cursor behind
+ * the last.
+ */
+int ehi_open_list(struct ehi_reader *reader, const struct ehi_place *at, uint32_t most,
+                  const char *what, uint32_t *out_count);
 /* A list of texts, each read by `item`. */
-typedef int (*ehi_text_fn)(struct ehi_reader *reader, const struct ehi_place *at, struct ehi_slice *out);
-int ehi_read_texts(struct ehi_reader *reader, const struct ehi_place *at, uint32_t most, const char *what,
-                   ehi_text_fn item, const struct ehi_slice **out, uint32_t *out_count);
+typedef int (*ehi_text_fn)(struct ehi_reader *reader, const struct ehi_place *at,
+                           struct ehi_slice *out);
+int ehi_read_texts(struct ehi_reader *reader, const struct ehi_place *at, uint32_t most,
+                   const char *what, ehi_text_fn item, const struct ehi_slice **out,
+                   uint32_t *out_count);
 /* Names of alarms. */
-int ehi_read_alarm_names(struct ehi_reader *reader, const struct ehi_place *at, const struct ehi_slice **out,
-                         uint32_t *out_count);
+int ehi_read_alarm_names(struct ehi_reader *reader, const struct ehi_place *at,
+                         const struct ehi_slice **out, uint32_t *out_count);
 
 /* The shapes that events hold (event_shapes.c). */
-int ehi_read_summary(struct ehi_reader *reader, const struct ehi_place *at, struct ehi_summary_update *out);
+int ehi_read_summary(struct ehi_reader *reader, const struct ehi_place *at,
+                     struct ehi_summary_update *out);
 int ehi_read_hook(struct ehi_reader *reader, const struct ehi_place *at, struct ehi_hook *out);
 /* What holds where no configuration is given. */
 struct ehi_configuration ehi_configuration_default(void);
 int ehi_read_configuration(struct ehi_reader *reader, const struct ehi_place *at,
                            struct ehi_configuration *out);
 /* A ServiceDeployment, as the view that it states. */
-int ehi_read_observed(struct ehi_reader *reader, const struct ehi_place *at, struct ehi_deployment *out);
+int ehi_read_observed(struct ehi_reader *reader, const struct ehi_place *at,
+                      struct ehi_deployment *out);
 
 /* The member that names the subject of events of a type, EHI_KEY_UNKNOWN where they have none. */
 int ehi_subject_key(int type);

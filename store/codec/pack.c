@@ -4,13 +4,18 @@
 
 #include <ecshist/error.h>
 
+/* Called for every few bytes: most often there is room already. */
 static int write_bytes(void *context, const char *bytes, size_t length)
 {
     struct ehi_packer *packer = context;
-    if (ehi_buffer_append(packer->out, bytes, length) == ECSHIST_OK)
-        return 0;
-    packer->failed = true;
-    return -1;
+    struct ehi_buffer *out = packer->out;
+    if (length > out->capacity - out->length && ehi_buffer_reserve(out, length) != ECSHIST_OK) {
+        packer->failed = true;
+        return -1;
+    }
+    memcpy(out->data + out->length, bytes, length);
+    out->length += length;
+    return 0;
 }
 
 void ehi_packer_begin(struct ehi_packer *packer, struct ehi_buffer *out)

@@ -1,4 +1,7 @@
-/* Writing MessagePack: msgpack-c's packer onto a growing buffer. Out of memory is kept for ehi_packer_end. */
+/*
+ * Writing MessagePack: msgpack-c's packer onto a growing buffer. Out of memory is kept for
+ * ehi_packer_end.
+ */
 #ifndef EHI_CODEC_PACK_H
 #define EHI_CODEC_PACK_H
 
@@ -30,7 +33,10 @@ void ehi_pack_map(struct ehi_packer *packer, uint32_t count);
 void ehi_pack_key(struct ehi_packer *packer, struct ehi_slice name);
 /* MessagePack as it is. */
 void ehi_pack_raw(struct ehi_packer *packer, struct ehi_slice bytes);
-/* A value with all in it (document.c). LIMIT: nested deeper than nesting_left. INVALID: never stored. */
+/*
+ * A value with all in it (document.c). LIMIT: nested deeper than nesting_left. INVALID: never
+ * stored.
+ */
 int ehi_pack_value(struct ehi_packer *packer, const struct ehi_value *value, unsigned nesting_left,
                    struct ecshist_error *error) ECSHIST_CHECKED;
 

@@ -28,6 +28,19 @@ static const struct ehi_value *known(const struct sorted *sorted, int number)
     return has(sorted, number) ? &sorted->known[number]->value : NULL;
 }
 
+/* The least number there is from this one on; above EHI_KEY_COUNT where there is none. */
+static int next_known(const struct sorted *sorted, int from)
+{
+    for (int word = from / 64; word <= EHI_KEY_COUNT / 64; word++) {
+        uint64_t bits = sorted->has[word];
+        if (word == from / 64)
+            bits &= UINT64_MAX << (from % 64);
+        if (bits != 0)
+            return word * 64 + __builtin_ctzll(bits);
+    }
+    return EHI_KEY_COUNT + 1;
+}
+
 static void take_out(struct sorted *sorted, int number)
 {
     if (!has(sorted, number))
@@ -41,7 +54,8 @@ static int at_key(struct ecshist_error *error, int rc, int number)
     return ehi_at(error, rc, "%s", (const char *)ehi_key_name(number).data);
 }
 
-static int sort_members(const struct ehi_value *event, struct sorted *out, struct ecshist_error *error)
+static int sort_members(const struct ehi_value *event, struct sorted *out,
+                        struct ecshist_error *error)
 {
     memset(out->has, 0, sizeof(out->has));
     out->known_count = out->unknown_count = 0;
@@ -115,9 +129,9 @@ static int get_id(const struct sorted *sorted, struct ehi_slice *out, struct ecs
     if (id.length == 0)
         return at_key(error, ehi_fail(error, ECSHIST_INVALID, "must not be empty"), EHI_KEY_id);
     if (id.length > ECSHIST_MAX_ID_BYTES)
-        return at_key(error,
-                      ehi_fail(error, ECSHIST_LIMIT, "is longer than %u bytes", ECSHIST_MAX_ID_BYTES),
-                      EHI_KEY_id);
+        return at_key(
+            error, ehi_fail(error, ECSHIST_LIMIT, "is longer than %u bytes", ECSHIST_MAX_ID_BYTES),
+            EHI_KEY_id);
     *out = id;
     return ECSHIST_OK;
 }
@@ -163,10 +177,10 @@ static int get_subject(const struct sorted *sorted, int type, struct ehi_slice *
     if (rc != ECSHIST_OK)
         return rc;
     if (subject.length > ECSHIST_MAX_ARN_BYTES)
-        return at_key(error,
-                      ehi_fail(error, ECSHIST_LIMIT, "an ARN longer than %u bytes",
-                               ECSHIST_MAX_ARN_BYTES),
-                      number);
+        return at_key(
+            error,
+            ehi_fail(error, ECSHIST_LIMIT, "an ARN longer than %u bytes", ECSHIST_MAX_ARN_BYTES),
+            number);
     *out = subject;
     return ECSHIST_OK;
 }
@@ -200,11 +214,11 @@ static int pack_member(struct ehi_packer *packer, const struct ehi_member *membe
     return rc == ECSHIST_OK ? rc : ehi_at(error, rc, "%.*s", EHI_FMT(member->name));
 }
 
-static int pack_known(struct ehi_packer *packer, const struct sorted *sorted, struct ecshist_error *error)
+static int pack_known(struct ehi_packer *packer, const struct sorted *sorted,
+                      struct ecshist_error *error)
 {
-    for (int number = 1; number <= EHI_KEY_COUNT; number++) {
-        if (!has(sorted, number))
-            continue;
+    for (int number = next_known(sorted, 1); number <= EHI_KEY_COUNT;
+         number = next_known(sorted, number + 1)) {
         int rc = pack_member(packer, sorted->known[number], error);
         if (rc != ECSHIST_OK)
             return rc;
@@ -226,8 +240,8 @@ static int pack_unknown(struct ehi_packer *packer, const struct ehi_value *event
     return ECSHIST_OK;
 }
 
-static int pack_body(const struct ehi_value *event, const struct sorted *sorted, struct ehi_buffer *out,
-                     struct ecshist_error *error)
+static int pack_body(const struct ehi_value *event, const struct sorted *sorted,
+                     struct ehi_buffer *out, struct ecshist_error *error)
 {
     struct ehi_packer packer;
     ehi_packer_begin(&packer, out);
@@ -252,8 +266,8 @@ static int check_size(int type, size_t bytes, struct ecshist_error *error)
     size_t most = document ? ECSHIST_MAX_DOCUMENT_EVENT_BYTES : ECSHIST_MAX_EVENT_BYTES;
     if (bytes <= most)
         return ECSHIST_OK;
-    return ehi_fail(error, ECSHIST_LIMIT, "the event takes %zu bytes as stored, a %s may take %zu", bytes,
-                    ehi_event_type_name(type), most);
+    return ehi_fail(error, ECSHIST_LIMIT, "the event takes %zu bytes as stored, a %s may take %zu",
+                    bytes, ehi_event_type_name(type), most);
 }
 
 static void put_header(uint8_t *record, const struct envelope *envelope, size_t record_bytes,
@@ -300,7 +314,8 @@ static int append_record(const struct ehi_value *event, const struct sorted *sor
     return ECSHIST_OK;
 }
 
-int ehi_record_encode(const struct ehi_value *event, struct ehi_buffer *out, struct ecshist_error *error)
+int ehi_record_encode(const struct ehi_value *event, struct ehi_buffer *out,
+                      struct ecshist_error *error)
 {
     if (event->kind != EHI_VALUE_MAP)
         return ehi_fail(error, ECSHIST_INVALID, "an event must be an object");
@@ -323,7 +338,8 @@ static uint32_t checksum(const uint8_t *record, uint32_t bytes, uint64_t seed)
     return (uint32_t)ehi_hash64(record + EHI_REC_SEQ, bytes - EHI_REC_SEQ, seed);
 }
 
-void ehi_record_stamp(uint8_t *record, uint64_t seq, int64_t recorded_at_us, unsigned flags, uint64_t seed)
+void ehi_record_stamp(uint8_t *record, uint64_t seq, int64_t recorded_at_us, unsigned flags,
+                      uint64_t seed)
 {
     ehi_put_le64(record + EHI_REC_SEQ, seq);
     ehi_put_le64(record + EHI_REC_RECORDED_AT, (uint64_t)recorded_at_us);
@@ -346,9 +362,9 @@ bool ehi_record_whole(struct ehi_slice bytes)
     if (bytes.length < EHI_RECORD_HEADER_BYTES)
         return false;
     uint32_t whole = ehi_get_le32(bytes.data + EHI_REC_BYTES);
-    uint64_t used = (uint64_t)EHI_RECORD_HEADER_BYTES + ehi_get_le16(bytes.data + EHI_REC_SUBJECT_BYTES) +
-                    ehi_get_le16(bytes.data + EHI_REC_ID_BYTES) +
-                    ehi_get_le32(bytes.data + EHI_REC_BODY_BYTES);
+    uint64_t used =
+        (uint64_t)EHI_RECORD_HEADER_BYTES + ehi_get_le16(bytes.data + EHI_REC_SUBJECT_BYTES) +
+        ehi_get_le16(bytes.data + EHI_REC_ID_BYTES) + ehi_get_le32(bytes.data + EHI_REC_BODY_BYTES);
     if (whole > bytes.length || used + padding(used) != whole)
         return false;
     return all_zero(bytes.data + used, (size_t)(whole - used));

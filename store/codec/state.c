@@ -1,6 +1,6 @@
 /*
- * A state is an array of values by position; a list in it is an array of its items' values, one behind
- * the other. What is not set is nil. Times and texts that may be absent, documents too.
+ * A state is an array of values by position; a list in it is an array of its items' values, one
+ * behind the other. What is not set (a time, a text, a weight, a document) is nil.
  *
  * deployment = [arn, created_seq, last_seq, last_observed_seq, flags, status, stage,
  *               created, started, finished, stopped, updated, status_reason,
@@ -13,8 +13,8 @@
  * SUMMARY    = arn, requested, running, pending, test weight, production weight
  * HOOK       = id, target_arn, target_type, status, timeout_action, expires_at, extra
  * revision   = [arn, document_seq, first_seq, observed, created]
- * service    = [arn, first_seq, inactive, current_revision_arn, current_finished, current_created_seq,
- *               [by_status …]]
+ * service    = [arn, first_seq, inactive, current_revision_arn, current_finished,
+ *               current_created_seq, [by_status …]]
  */
 #include "codec/state.h"
 
@@ -34,7 +34,13 @@ enum {
     STATE_NESTING = ECSHIST_MAX_NESTING + 2
 };
 
-enum flag { BREAKER_ENABLED = 1, RESET_ON_HEALTHY = 2, ALARMS_ENABLED = 4, HAS_ROLLBACK = 8, HAS_DESIRED = 16 };
+enum flag {
+    BREAKER_ENABLED = 1,
+    RESET_ON_HEALTHY = 2,
+    ALARMS_ENABLED = 4,
+    HAS_ROLLBACK = 8,
+    HAS_DESIRED = 16
+};
 
 /* Writing. */
 
@@ -216,8 +222,9 @@ int ehi_service_encode(const struct ehi_service *s, struct ehi_buffer *out)
 }
 
 /*
- * Reading. The cursor fails for good, so values are read one after the other, and looked at in the end:
- * what a failed cursor reads is not set, or 0. A value of a kind that cannot stand there fails it too.
+ * Reading. The cursor fails for good, so values are read one after the other, and looked at in the
+ * end: what a failed cursor reads is not set, or 0. A value of a kind that cannot stand there fails
+ * it too.
  */
 struct state_reader {
     struct ehi_cursor cursor;
@@ -232,7 +239,8 @@ static void fail(struct state_reader *r)
 }
 
 /* false: nil, or failed. */
-static bool get(struct state_reader *r, enum ehi_value_kind kind, bool optional, struct ehi_value *out)
+static bool get(struct state_reader *r, enum ehi_value_kind kind, bool optional,
+                struct ehi_value *out)
 {
     if (!ehi_cursor_read(&r->cursor, out))
         return false;
@@ -337,7 +345,8 @@ static void *make_list(struct state_reader *r, uint32_t *count, size_t size)
     return list;
 }
 
-static const struct ehi_slice *get_items(struct state_reader *r, uint32_t count, uint32_t *out_count)
+static const struct ehi_slice *get_items(struct state_reader *r, uint32_t count,
+                                         uint32_t *out_count)
 {
     struct ehi_slice *texts = make_list(r, &count, sizeof(*texts));
     for (uint32_t i = 0; i < count; i++)
@@ -472,12 +481,13 @@ static int finish(const struct state_reader *r, const char *what, struct ecshist
     if (r->no_memory)
         return ehi_fail_memory(error);
     if (!ehi_cursor_done(&r->cursor))
-        return ehi_fail(error, ECSHIST_INDEX, "the index holds what is not the state of a %s", what);
+        return ehi_fail(error, ECSHIST_INDEX, "the index holds what is not the state of a %s",
+                        what);
     return ECSHIST_OK;
 }
 
-int ehi_deployment_decode(struct ehi_slice bytes, struct ehi_arena *arena, struct ehi_deployment *out,
-                          struct ecshist_error *error)
+int ehi_deployment_decode(struct ehi_slice bytes, struct ehi_arena *arena,
+                          struct ehi_deployment *out, struct ecshist_error *error)
 {
     struct state_reader r = begin(bytes, arena, DEPLOYMENT_VALUES);
     struct ehi_deployment d;
@@ -494,7 +504,8 @@ int ehi_deployment_decode(struct ehi_slice bytes, struct ehi_arena *arena, struc
     return rc;
 }
 
-int ehi_revision_decode(struct ehi_slice bytes, struct ehi_revision *out, struct ecshist_error *error)
+int ehi_revision_decode(struct ehi_slice bytes, struct ehi_revision *out,
+                        struct ecshist_error *error)
 {
     struct state_reader r = begin(bytes, NULL, REVISION_VALUES);
     struct ehi_revision revision = {.document = EHI_SLICE_EMPTY};
@@ -538,8 +549,9 @@ static bool same_optional(struct ehi_slice a, struct ehi_slice b)
 
 static bool same_summary(const struct ehi_revision_summary *a, const struct ehi_revision_summary *b)
 {
-    return ehi_slice_equal(a->arn, b->arn) && a->requested == b->requested && a->running == b->running &&
-           a->pending == b->pending && a->has_test_weight == b->has_test_weight &&
+    return ehi_slice_equal(a->arn, b->arn) && a->requested == b->requested &&
+           a->running == b->running && a->pending == b->pending &&
+           a->has_test_weight == b->has_test_weight &&
            a->has_production_weight == b->has_production_weight &&
            (!a->has_test_weight || a->test_weight == b->test_weight) &&
            (!a->has_production_weight || a->production_weight == b->production_weight);
@@ -596,7 +608,8 @@ static bool same_monitors(const struct ehi_deployment *a, const struct ehi_deplo
     return a->breaker_status == b->breaker_status && a->failure_count == b->failure_count &&
            a->threshold == b->threshold && a->alarm_status == b->alarm_status &&
            same_texts(a->alarm_names, a->alarm_count, b->alarm_names, b->alarm_count) &&
-           same_texts(a->triggered_alarms, a->triggered_count, b->triggered_alarms, b->triggered_count);
+           same_texts(a->triggered_alarms, a->triggered_count, b->triggered_alarms,
+                      b->triggered_count);
 }
 
 bool ehi_deployment_same_view(const struct ehi_deployment *a, const struct ehi_deployment *b)
@@ -604,6 +617,7 @@ bool ehi_deployment_same_view(const struct ehi_deployment *a, const struct ehi_d
     return ehi_slice_equal(a->arn, b->arn) && a->status == b->status && a->stage == b->stage &&
            same_times(a, b) && same_optional(a->status_reason, b->status_reason) &&
            same_summary(&a->target, &b->target) && same_sources(a, b) &&
-           same_optional(a->configuration.document, b->configuration.document) && same_rollback(a, b) &&
-           same_monitors(a, b) && same_hooks(a, b) && ehi_slice_equal(a->extra, b->extra);
+           same_optional(a->configuration.document, b->configuration.document) &&
+           same_rollback(a, b) && same_monitors(a, b) && same_hooks(a, b) &&
+           ehi_slice_equal(a->extra, b->extra);
 }
