@@ -7,7 +7,8 @@
 /* An event made from JSON: one allocation, the texts and the record behind the struct. */
 static size_t place_text(uint8_t *at, struct ehi_slice text, const char **out)
 {
-    memcpy(at, text.data, text.length);
+    if (text.length != 0)
+        memcpy(at, text.data, text.length);
     at[text.length] = '\0';
     *out = (const char *)at;
     return text.length + 1;
@@ -18,7 +19,8 @@ static int make_event(const struct ehi_event *decoded, struct ehi_slice record, 
 {
     char id_text[ECSHIST_MAX_ID_BYTES + 1];
     struct ehi_slice id = ehi_event_id(decoded, id_text);
-    struct ecshist_event *event = malloc(sizeof(*event) + record.length + decoded->subject.length + id.length + 2);
+    struct ecshist_event *event =
+        malloc(sizeof(*event) + record.length + decoded->subject.length + id.length + decoded->reason.length + 3);
     if (event == NULL)
         return ehi_fail_memory(error);
     uint8_t *at = (uint8_t *)(event + 1);
@@ -29,7 +31,9 @@ static int make_event(const struct ehi_event *decoded, struct ehi_slice record, 
     event->info.type = ehi_event_type_name(decoded->type);
     at += record.length;
     at += place_text(at, decoded->subject, &event->info.subject_arn);
-    place_text(at, id, &event->info.id);
+    at += place_text(at, id, &event->info.id);
+    if (decoded->reason.data != NULL)
+        place_text(at, decoded->reason, &event->info.reason);
     *out = event;
     return ECSHIST_OK;
 }
@@ -64,13 +68,16 @@ int api_event_init(struct ecshist_event *event, struct ehi_slice record, struct 
                    struct ecshist_error *error)
 {
     struct ehi_event decoded;
-    int rc = ehi_event_decode_envelope(record, &decoded, error);
+    int rc = ehi_event_decode(record, arena, &decoded, error);
     if (rc != ECSHIST_OK)
         return ehi_fail(error, ECSHIST_DAMAGED, "an event of the log cannot be decoded");
     char id_text[ECSHIST_MAX_ID_BYTES + 1];
     struct ehi_slice id = ehi_arena_copy(arena, ehi_event_id(&decoded, id_text));
     struct ehi_slice subject = ehi_arena_copy(arena, decoded.subject);
-    if (id.data == NULL || subject.data == NULL)
+    struct ehi_slice reason = EHI_SLICE_EMPTY;
+    if (decoded.reason.data != NULL)
+        reason = ehi_arena_copy(arena, decoded.reason);
+    if (id.data == NULL || subject.data == NULL || (decoded.reason.data != NULL && reason.data == NULL))
         return ehi_fail_memory(error);
     event->record = record;
     event->info = (struct ecshist_event_info){sizeof(struct ecshist_event_info),
@@ -80,7 +87,8 @@ int api_event_init(struct ecshist_event *event, struct ehi_slice record, struct 
                                               ehi_event_type_name(decoded.type),
                                               (const char *)subject.data,
                                               (const char *)id.data,
-                                              (decoded.flags & EHI_EVENT_IGNORED) != 0};
+                                              (decoded.flags & EHI_EVENT_IGNORED) != 0,
+                                              (const char *)reason.data};
     return ECSHIST_OK;
 }
 
