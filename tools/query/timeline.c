@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #define DETAIL_BYTES 2048
 
@@ -20,8 +21,17 @@ struct history {
     const struct query *query;
     ecshist_result *result;
     struct ecshist_deployment_view view;
-    bool is_there;
 };
+
+/* Why it happened, in the event's own words. */
+static void add_reason(const struct ecshist_event_info *info, char detail[DETAIL_BYTES])
+{
+    size_t length = strlen(detail);
+
+    if (info->reason != NULL) {
+        snprintf(detail + length, DETAIL_BYTES - length, "%sreason: %s", length == 0 ? "" : "; ", info->reason);
+    }
+}
 
 /* What the event changed. An exit code. */
 static int describe_event(struct history *history, const struct ecshist_event_info *info,
@@ -43,9 +53,7 @@ static int describe_event(struct history *history, const struct ecshist_event_in
         return tool_complain_operation(history->query->operation, &error);
     }
     if (ecshist_result_deployment(result, 0, &view)) {
-        query_describe_change(history->is_there ? &history->view : NULL, &view, detail,
-                              DETAIL_BYTES);
-        history->is_there = true;
+        query_describe_change(&history->view, &view, detail, DETAIL_BYTES);
     }
     ecshist_result_free(history->result);
     history->result = result;
@@ -77,7 +85,7 @@ static void add_row(const struct query *query, struct tool_table *table,
 static int put_events(const struct query *query, const ecshist_result *events,
                       struct tool_table *table)
 {
-    struct history history = {.query = query};
+    struct history history = {query, NULL, ECSHIST_DEPLOYMENT_VIEW_INIT};
     size_t count = ecshist_result_count(events);
     char detail[DETAIL_BYTES] = "";
     int code = TOOL_EXIT_OK;
@@ -94,6 +102,7 @@ static int put_events(const struct query *query, const ecshist_result *events,
         if (i < MAX_DETAILED_EVENTS) {
             code = describe_event(&history, &info, detail);
         }
+        add_reason(&info, detail);
         add_row(query, table, &info, detail);
     }
     ecshist_result_free(history.result);
