@@ -13,6 +13,10 @@ int db_fail(int lmdb_code, const char *what, struct ecshist_error *error)
 {
     if (lmdb_code == ENOMEM)
         return ehi_fail_memory(error);
+    if (lmdb_code == MDB_MAP_RESIZED)
+        return ehi_fail(error, ECSHIST_FULL,
+                        "another process has made the index larger than the map of this one: close the store and open "
+                        "it again");
     if (lmdb_code == MDB_MAP_FULL)
         return ehi_fail(error, ECSHIST_FULL,
                         "the index's map is full: close the store everywhere and open it again, the map grows then");
@@ -57,9 +61,28 @@ static uint64_t map_size(const char *data_path, uint64_t wanted)
 {
     struct stat st;
     uint64_t size = wanted != 0 ? wanted : ECSHIST_DEFAULT_MAP_BYTES;
-    if (stat(data_path, &st) == 0 && (uint64_t)st.st_size > size / 4 * (wanted != 0 ? 3 : 1))
+    if (stat(data_path, &st) == 0 && (uint64_t)st.st_size > size / 4)
         size = (uint64_t)st.st_size * 4;
     return (size + 65535) & ~(uint64_t)65535;
+}
+
+/* Reading a page that a cut file does not have any more would be a signal, not an error. */
+static int check_whole(MDB_env *env)
+{
+    mdb_filehandle_t fd;
+    struct stat st;
+    MDB_envinfo info;
+    MDB_stat pages;
+    int rc = mdb_env_get_fd(env, &fd);
+    if (rc == 0)
+        rc = mdb_env_info(env, &info);
+    if (rc == 0)
+        rc = mdb_env_stat(env, &pages);
+    if (rc != 0)
+        return rc;
+    if (fstat(fd, &st) != 0)
+        return errno;
+    return (uint64_t)st.st_size < (info.me_last_pgno + 1) * (uint64_t)pages.ms_psize ? MDB_CORRUPTED : 0;
 }
 
 static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, bool create, bool read_only)
@@ -81,6 +104,8 @@ static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, boo
         int dead;
         (void)mdb_reader_check(db->env, &dead);
     }
+    if (rc == 0 && !create)
+        rc = check_whole(db->env);
     if (rc == 0)
         rc = open_tables(db, create);
     if (rc == 0)

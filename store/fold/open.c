@@ -215,6 +215,9 @@ static int settle_index(struct ehi_store *store, const struct ecshist_open_optio
     rc = mark_in_use(store, error);
     if (rc == ECSHIST_OK && behind)
         rc = ehi_replay(store, store->db, NULL, NULL, error);
+    /* What is missing does not fit into its map: a new index gets one that is large enough. */
+    if (rc == ECSHIST_FULL)
+        rc = ehi_rebuild(store, options->progress, options->progress_context, error);
     return rc;
 }
 

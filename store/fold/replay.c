@@ -146,8 +146,8 @@ static int mark_new(struct ehi_store *store, struct ecshist_error *error)
     return rc;
 }
 
-static int build_new(struct ehi_store *store, ecshist_progress_fn progress, void *context,
-                     struct ecshist_error *error)
+static int build_sized(struct ehi_store *store, uint64_t map_bytes, ecshist_progress_fn progress, void *context,
+                       struct ecshist_error *error)
 {
     remove_index(store->dir_fd, "index.new");
     if (mkdirat(store->dir_fd, "index.new", 0700) != 0)
@@ -158,12 +158,26 @@ static int build_new(struct ehi_store *store, ecshist_progress_fn progress, void
         return ehi_fail_memory(error);
     snprintf(path, length, "%s/index.new", store->path);
     struct ehi_db *db = NULL;
-    int rc = ehi_db_open(path, store->map_bytes, true, false, &db, error);
+    int rc = ehi_db_open(path, map_bytes, true, false, &db, error);
     free(path);
     if (rc == ECSHIST_OK)
         rc = ehi_replay(store, db, progress, context, error);
     ehi_db_release(db);
     return rc == ECSHIST_OK ? mark_new(store, error) : rc;
+}
+
+/* How large the index becomes is known when it is there: from the start again in a larger map if need be. */
+static int build_new(struct ehi_store *store, ecshist_progress_fn progress, void *context,
+                     struct ecshist_error *error)
+{
+    const uint64_t most = UINT64_C(1) << 44;
+    uint64_t map_bytes = store->map_bytes != 0 ? store->map_bytes : ECSHIST_DEFAULT_MAP_BYTES;
+    int rc = build_sized(store, map_bytes, progress, context, error);
+    while (rc == ECSHIST_FULL && map_bytes < most) {
+        map_bytes *= 4;
+        rc = build_sized(store, map_bytes, progress, context, error);
+    }
+    return rc;
 }
 
 static int swap_in(struct ehi_store *store, struct ecshist_error *error)
