@@ -37,7 +37,8 @@ Test(bytes, little_endian)
 
 Test(bytes, big_endian_orders_as_numbers_do)
 {
-    static const uint64_t numbers[] = {0, 1, 255, 256, UINT32_MAX, UINT64_C(1) << 32, INT64_MAX, UINT64_MAX};
+    static const uint64_t numbers[] = {
+        0, 1, 255, 256, UINT32_MAX, UINT64_C(1) << 32, INT64_MAX, UINT64_MAX};
     uint8_t before[8] = {0};
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
         uint8_t p[8];
@@ -233,7 +234,8 @@ Test(hash, of_every_length_class)
     fill_sanity_bytes(bytes, sizeof(bytes));
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         cr_assert_eq(ehi_hash64(bytes, known[i].length, 0), known[i].seedless);
-        cr_assert_eq(ehi_hash64(bytes, known[i].length, UINT64_C(0x9e3779b97f4a7c15)), known[i].seeded);
+        cr_assert_eq(ehi_hash64(bytes, known[i].length, UINT64_C(0x9e3779b97f4a7c15)),
+                     known[i].seeded);
         struct ehi_hash128 h = ehi_hash128(bytes, known[i].length);
         cr_assert(ehi_hash128_equal(h, (struct ehi_hash128){known[i].low, known[i].high}));
     }

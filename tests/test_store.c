@@ -41,7 +41,8 @@ static int open_code(unsigned flags, struct ecshist_error *error)
 static void create_deployment(ecshist_store *store, unsigned number)
 {
     store_must_append(store,
-                      "{\"type\":\"deployment-created\",\"time\":%u," OF_DEPLOYMENT("d%u") "," TO_REVISION("r1") "}",
+                      "{\"type\":\"deployment-created\",\"time\":%u," OF_DEPLOYMENT(
+                          "d%u") "," TO_REVISION("r1") "}",
                       1000 + number, number);
 }
 
@@ -133,7 +134,8 @@ Test(store, what_is_not_a_store_is_left_alone)
     store_dir_write(file, 0, "dear", 4);
     cr_assert_eq(open_code(0, NULL), ECSHIST_FORMAT);
     cr_assert_eq(open_code(ECSHIST_OPEN_READ_ONLY, NULL), ECSHIST_FORMAT);
-    cr_assert_eq(open_code(ECSHIST_OPEN_CREATE, NULL), ECSHIST_EXISTS);
+    cr_assert_eq(open_code(ECSHIST_OPEN_CREATE, NULL), ECSHIST_FORMAT);
+    cr_assert_eq(open_code(ECSHIST_OPEN_CREATE | ECSHIST_OPEN_EXCLUSIVE, NULL), ECSHIST_EXISTS);
     size_t length;
     unsigned char *data = store_dir_read(file, &length);
     cr_assert_eq(length, 4);
@@ -210,8 +212,10 @@ Test(store, read_only_reads)
     store = store_dir_open_with(path, ECSHIST_OPEN_READ_ONLY);
     cr_assert_eq(hold_count(store), 1);
     struct ecshist_append_result result = ECSHIST_APPEND_RESULT_INIT;
-    cr_assert_eq(store_append(store, 0, &result, "{\"type\":\"deployment-started\",\"time\":1," OF_DEPLOYMENT("d1") "}"),
-                 ECSHIST_READ_ONLY);
+    cr_assert_eq(
+        store_append(store, 0, &result,
+                     "{\"type\":\"deployment-started\",\"time\":1," OF_DEPLOYMENT("d1") "}"),
+        ECSHIST_READ_ONLY);
     cr_assert_eq(hold_count(store), 1);
     ecshist_close(store);
 }
@@ -269,7 +273,8 @@ static int not_misuse(ecshist_store *store, ecshist_event *event, ecshist_snapsh
     bad += ecshist_stat(store, &stat, NULL) != ECSHIST_MISUSE;
     bad += ecshist_snapshot_open(store, &other, NULL) != ECSHIST_MISUSE;
     bad += ecshist_cursor_open(store, 1, &cursor, NULL) != ECSHIST_MISUSE;
-    bad += ecshist_describe_service_deployments(snapshot, &arn, 1, NULL, &result, NULL) != ECSHIST_MISUSE;
+    bad += ecshist_describe_service_deployments(snapshot, &arn, 1, NULL, &result, NULL) !=
+           ECSHIST_MISUSE;
     return bad;
 }
 
@@ -279,7 +284,8 @@ Test(store, a_handle_does_not_cross_fork)
     create_deployment(store, 1);
     ecshist_snapshot *snapshot = NULL;
     cr_assert_eq(ecshist_snapshot_open(store, &snapshot, NULL), ECSHIST_OK);
-    ecshist_event *event = store_event("{\"type\":\"deployment-started\",\"time\":1," OF_DEPLOYMENT("d1") "}");
+    ecshist_event *event =
+        store_event("{\"type\":\"deployment-started\",\"time\":1," OF_DEPLOYMENT("d1") "}");
     pid_t child = fork();
     if (child == 0) {
         int bad = not_misuse(store, event, snapshot);
@@ -387,12 +393,16 @@ Test(store, stat_counts)
     ecshist_store *store = store_dir_open(path);
     create_deployment(store, 1);
     create_deployment(store, 2);
-    store_must_append(store, "{\"type\":\"deployment-started\",\"time\":5000," OF_DEPLOYMENT("d2") "}");
-    store_must_append(store, "{\"type\":\"revision-created\",\"time\":10,\"serviceRevisionArn\":\"" TEST_REVISION_ARN(
-                                 "r1") "\",\"revision\":{\"taskDefinition\":\"t:1\"}}");
-    cr_assert_eq(store_append(store, ECSHIST_APPEND_LENIENT, NULL,
-                              "{\"type\":\"deployment-started\",\"time\":9000," OF_DEPLOYMENT("d2") "}"),
-                 ECSHIST_OK);
+    store_must_append(store,
+                      "{\"type\":\"deployment-started\",\"time\":5000," OF_DEPLOYMENT("d2") "}");
+    store_must_append(
+        store,
+        "{\"type\":\"revision-created\",\"time\":10,\"serviceRevisionArn\":\"" TEST_REVISION_ARN(
+            "r1") "\",\"revision\":{\"taskDefinition\":\"t:1\"}}");
+    cr_assert_eq(
+        store_append(store, ECSHIST_APPEND_LENIENT, NULL,
+                     "{\"type\":\"deployment-started\",\"time\":9000," OF_DEPLOYMENT("d2") "}"),
+        ECSHIST_OK);
     struct ecshist_stat stat = ECSHIST_STAT_INIT;
     cr_assert_eq(ecshist_stat(store, &stat, NULL), ECSHIST_OK);
     cr_assert_eq(stat.size, sizeof(stat));

@@ -117,7 +117,8 @@ static void print_result(FILE *out, const char *what, ecshist_result *result)
     ecshist_result_free(result);
 }
 
-static void print_view(FILE *out, ecshist_snapshot *snapshot, const char *arn, const struct ecshist_as_of *as_of)
+static void print_view(FILE *out, ecshist_snapshot *snapshot, const char *arn,
+                       const struct ecshist_as_of *as_of)
 {
     struct ecshist_error error = ECSHIST_ERROR_INIT;
     ecshist_result *result = NULL;
@@ -151,15 +152,16 @@ static void print_list(FILE *out, ecshist_snapshot *snapshot, const char *servic
         request.service = service_arn;
         request.max_results = 7;
         request.next_token = token;
-        store_must(ecshist_list_service_deployments(snapshot, &request, &result, &error), service_arn, &error);
+        store_must(ecshist_list_service_deployments(snapshot, &request, &result, &error),
+                   service_arn, &error);
         free(token);
         const char *next = ecshist_result_next_token(result);
         token = next != NULL ? strdup(next) : NULL;
         for (size_t i = 0; i < ecshist_result_count(result); i++) {
             struct ecshist_deployment_view view = ECSHIST_DEPLOYMENT_VIEW_INIT;
             (void)ecshist_result_deployment(result, i, &view);
-            fprintf(out, "listed %s %s %" PRIi64 "\n", view.service_deployment_arn, view.status_name,
-                    view.created_at_us);
+            fprintf(out, "listed %s %s %" PRIi64 "\n", view.service_deployment_arn,
+                    view.status_name, view.created_at_us);
         }
         ecshist_result_free(result);
     } while (token != NULL);
@@ -178,7 +180,8 @@ static void print_services(FILE *out, ecshist_snapshot *snapshot, const struct e
 {
     struct ecshist_error error = ECSHIST_ERROR_INIT;
     ecshist_result *result = NULL;
-    store_must(ecshist_list_services(snapshot, NULL, NULL, NULL, as_of, &result, &error), "services", &error);
+    store_must(ecshist_list_services(snapshot, NULL, NULL, NULL, as_of, &result, &error),
+               "services", &error);
     for (size_t i = 0; i < ecshist_result_count(result); i++) {
         struct ecshist_service_view view = ECSHIST_SERVICE_VIEW_INIT;
         (void)ecshist_result_service(result, i, &view);
@@ -194,10 +197,13 @@ static void print_counts(FILE *out, ecshist_store *store)
     struct ecshist_error error = ECSHIST_ERROR_INIT;
     struct ecshist_stat stat = ECSHIST_STAT_INIT;
     store_must(ecshist_stat(store, &stat, &error), "stat", &error);
-    fprintf(out, "last %" PRIu64 " events %" PRIu64 " ignored %" PRIu64 " deployments %" PRIu64 " revisions %" PRIu64
-                 " services %" PRIu64 " oldest %" PRIi64 " newest %" PRIi64 " store %s\n",
-            stat.last_seq, stat.event_count, stat.ignored_count, stat.deployment_count, stat.revision_count,
-            stat.service_count, stat.oldest_time_us, stat.newest_time_us, stat.store_id);
+    fprintf(out,
+            "last %" PRIu64 " events %" PRIu64 " ignored %" PRIu64 " deployments %" PRIu64
+            " revisions %" PRIu64 " services %" PRIu64 " oldest %" PRIi64 " newest %" PRIi64
+            " store %s\n",
+            stat.last_seq, stat.event_count, stat.ignored_count, stat.deployment_count,
+            stat.revision_count, stat.service_count, stat.oldest_time_us, stat.newest_time_us,
+            stat.store_id);
     for (int i = 0; i < 16; i++)
         fprintf(out, "%" PRIu64 "%c", stat.deployments_by_status[i], i == 15 ? '\n' : ' ');
 }
@@ -236,22 +242,51 @@ char *hold_as_of(ecshist_store *store, const struct ecshist_as_of *as_of)
     return hold(store, as_of);
 }
 
-char *hold_deployment(ecshist_store *store, const char *arn, const struct ecshist_as_of *as_of)
+/* A result outlives its snapshot. */
+static ecshist_result *describe(ecshist_store *store, const char *arn,
+                                const struct ecshist_as_of *as_of)
 {
     struct ecshist_error error = ECSHIST_ERROR_INIT;
     ecshist_snapshot *snapshot = take_snapshot(store);
     ecshist_result *result = NULL;
-    store_must(ecshist_describe_service_deployments(snapshot, &arn, 1, as_of, &result, &error), arn, &error);
+    store_must(ecshist_describe_service_deployments(snapshot, &arn, 1, as_of, &result, &error), arn,
+               &error);
+    ecshist_snapshot_close(snapshot);
+    return result;
+}
+
+ecshist_deployment_status hold_status(ecshist_store *store, const char *arn)
+{
+    ecshist_result *result = describe(store, arn, NULL);
+    struct ecshist_deployment_view view = ECSHIST_DEPLOYMENT_VIEW_INIT;
+    (void)ecshist_result_deployment(result, 0, &view);
+    ecshist_result_free(result);
+    return view.status;
+}
+
+int64_t hold_updated_at(ecshist_store *store, const char *arn, const struct ecshist_as_of *as_of)
+{
+    ecshist_result *result = describe(store, arn, as_of);
+    struct ecshist_deployment_view view = ECSHIST_DEPLOYMENT_VIEW_INIT;
+    (void)ecshist_result_deployment(result, 0, &view);
+    ecshist_result_free(result);
+    return view.updated_at_us;
+}
+
+char *hold_deployment(ecshist_store *store, const char *arn, const struct ecshist_as_of *as_of)
+{
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    ecshist_result *result = describe(store, arn, as_of);
     char *json = NULL, *text;
     if (ecshist_result_count(result) == 0) {
         text = strdup("MISSING");
     } else {
-        store_must(ecshist_result_item_to_json(result, 0, ECSHIST_JSON_WIRE, &json, NULL, &error), arn, &error);
+        store_must(ecshist_result_item_to_json(result, 0, ECSHIST_JSON_WIRE, &json, NULL, &error),
+                   arn, &error);
         text = strdup(json);
         ecshist_free(json);
     }
     ecshist_result_free(result);
-    ecshist_snapshot_close(snapshot);
     return text;
 }
 

@@ -11,8 +11,11 @@
 char *hold_all(ecshist_store *store);
 /* The same as of an earlier moment: deployments, revisions and services. */
 char *hold_as_of(ecshist_store *store, const struct ecshist_as_of *as_of);
-/* One deployment, as JSON (wire form), now; "MISSING" where there is none. Yours: free. */
+/* One deployment, as JSON (wire form); "MISSING" where there is none. as_of may be NULL. Yours: free. */
 char *hold_deployment(ecshist_store *store, const char *arn, const struct ecshist_as_of *as_of);
+/* Its status and updatedAt (microseconds); NONE and -1 where there is none. */
+ecshist_deployment_status hold_status(ecshist_store *store, const char *arn);
+int64_t hold_updated_at(ecshist_store *store, const char *arn, const struct ecshist_as_of *as_of);
 /* Events in the log, by a cursor from the start. */
 uint64_t hold_count(ecshist_store *store);
 /* Events in a subject's timeline; 0 where there is none. */

@@ -203,13 +203,15 @@ static int append_event(ecshist_store *store, ecshist_event *event, unsigned fla
     return rc;
 }
 
-int store_append(ecshist_store *store, unsigned flags, struct ecshist_append_result *result, const char *format, ...)
+int store_append(ecshist_store *store, unsigned flags, struct ecshist_append_result *result,
+                 const char *format, ...)
 {
     struct ecshist_append_result own = ECSHIST_APPEND_RESULT_INIT;
     struct ecshist_error error = ECSHIST_ERROR_INIT;
     va_list args;
     va_start(args, format);
-    int rc = append_event(store, event_from(format, args), flags, result != NULL ? result : &own, &error);
+    int rc = append_event(store, event_from(format, args), flags, result != NULL ? result : &own,
+                          &error);
     va_end(args);
     return rc;
 }

@@ -45,8 +45,8 @@ ecshist_store *store_dir_open_with(const char *path, unsigned flags);
 /* An event from printf's arguments. Yours: ecshist_event_free. */
 ecshist_event *store_event(const char *format, ...) ECSHIST_PRINTF(1, 2);
 /* Appends one; the code of the append, result (may be NULL) filled. */
-int store_append(ecshist_store *store, unsigned flags, struct ecshist_append_result *result, const char *format, ...)
-    ECSHIST_PRINTF(4, 5);
+int store_append(ecshist_store *store, unsigned flags, struct ecshist_append_result *result,
+                 const char *format, ...) ECSHIST_PRINTF(4, 5);
 /* Appends one that must be taken (appended, not a duplicate); its seq. */
 uint64_t store_must_append(ecshist_store *store, const char *format, ...) ECSHIST_PRINTF(2, 3);
 
