@@ -1,6 +1,6 @@
 /*
- * Any text as an ARN. What is taken, put together again from its parts, is the text; the service and
- * cluster it names are ARNs of the same service and cluster.
+ * Any text as an ARN. What is taken, put together again from its parts, is the text; the service
+ * and cluster it names are ARNs of the same service and cluster.
  */
 #include "model/arn.h"
 

@@ -1,6 +1,6 @@
 /*
- * Any text as a time; its first 8 bytes as a time, as a number and as a real of seconds too. What is
- * taken is in range and comes back through both forms.
+ * Any text as a time; its first 8 bytes as a time, as a number and as a real of seconds too. What
+ * is taken is in range and comes back through both forms.
  */
 #include "model/time.h"
 

@@ -1,6 +1,6 @@
 /*
- * Text, then jansson's tree, then our values. What jansson must never see (a text too large, too deep,
- * or no object at all) is found by a scan before it.
+ * Text, then jansson's tree, then our values. What jansson must never see (a text too large, too
+ * deep, or no object at all) is found by a scan before it.
  */
 #include "json/json.h"
 
@@ -80,8 +80,8 @@ static int check_text(const struct text *text, struct ecshist_error *error)
 enum { SHOWN_NAME_BYTES = 100 };
 
 /*
- * jansson names no duplicate, but stands right behind its closing quote. Going back, a quote within the
- * name has an odd number of backslashes before it, the opening one has none.
+ * jansson names no duplicate, but stands right behind its closing quote. Going back, a quote within
+ * the name has a backslash before it, the opening one has none.
  */
 static struct text name_before(const struct text *text, size_t end)
 {
