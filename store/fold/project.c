@@ -45,7 +45,8 @@ struct ehi_batch {
     struct subject **buckets;
     size_t bucket_count;
     size_t subject_count;
-    struct subject *subjects; /* newest first */
+    /* Oldest first: new ids are put in ascending order, which fills LMDB's pages. */
+    struct subject *subjects, **subjects_end;
     struct ehi_batch_record *records;
     uint32_t record_count, record_capacity;
     struct ehi_buffer scratch;
@@ -84,6 +85,7 @@ void ehi_batch_begin(struct ehi_batch *batch, struct ehi_db_txn *txn, struct ehi
         memset(batch->buckets, 0, batch->bucket_count * sizeof(struct subject *));
     batch->subject_count = 0;
     batch->subjects = NULL;
+    batch->subjects_end = &batch->subjects;
     batch->record_count = 0;
     batch->txn = txn;
     batch->log = log;
@@ -132,8 +134,9 @@ static void enter_subject(struct ehi_batch *batch, struct subject *s)
     size_t at = s->hash.low & (batch->bucket_count - 1);
     s->next_in_bucket = batch->buckets[at];
     batch->buckets[at] = s;
-    s->next = batch->subjects;
-    batch->subjects = s;
+    s->next = NULL;
+    *batch->subjects_end = s;
+    batch->subjects_end = &s->next;
     batch->subject_count++;
 }
 

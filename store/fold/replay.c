@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 /* Events a commit: enough that a page is written once for many of them, few enough that memory stays small. */
-enum { REPLAY_EVENTS = 20000 };
+enum { REPLAY_EVENTS = 65536 };
 
 struct replay {
     struct ehi_store *store;
