@@ -344,6 +344,40 @@ Test(shapes, of_a_timeline)
     ecshist_free(answer);
 }
 
+/* Nothing of an answer is where the index or the log is mapped. */
+Test(shapes, outlive_their_store)
+{
+    record_a_full_deployment();
+    store_must_append(store, "{\"type\":\"revision-created\",\"time\":10.5,\"serviceRevisionArn\":"
+                             "\"" TEST_REVISION_ARN("1") "\",\"revision\":{\"note\":\"kept\"}}");
+    static const char *const about[] = {TEST_DEPLOYMENT_ARN("d1"), TEST_REVISION_ARN("1"),
+                                        TEST_SERVICE_ARN, "shop", TEST_DEPLOYMENT_ARN("d1")};
+    struct ecshist_as_of as_of[] = {at_second(INT64_C(1700000055)), at_second(11), at_seq(8),
+                                    at_seq(9), at_seq(5)};
+    ecshist_result *results[10];
+    char *answers[10];
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    for (int i = 0; i < 10; i++) {
+        const struct ecshist_as_of *moment = i < 5 ? NULL : &as_of[i % 5];
+        const char *name = about[i % 5];
+        store_must(ask((enum question)(i % 5), name, moment, &results[i], &error), name, &error);
+        cr_assert_eq(ecshist_result_to_json(results[i], ECSHIST_JSON_CLI, &answers[i], NULL, NULL),
+                     ECSHIST_OK);
+    }
+    ecshist_close(store);
+    store = NULL;
+    for (int i = 0; i < 10; i++) {
+        char *again = NULL;
+        cr_assert_eq(ecshist_result_count(results[i]), i % 5 == TIMELINE ? (i < 5 ? 9u : 5u) : 1u);
+        cr_assert_eq(ecshist_result_to_json(results[i], ECSHIST_JSON_CLI, &again, NULL, NULL),
+                     ECSHIST_OK);
+        cr_assert_str_eq(again, answers[i]);
+        ecshist_free(again);
+        ecshist_free(answers[i]);
+        ecshist_result_free(results[i]);
+    }
+}
+
 /* -- describing -------------------------------------------------------------------------------- */
 
 static int describe(const char *const *arns, size_t count, ecshist_result **out,
