@@ -47,7 +47,7 @@ const char *tool_name(void)
     return program_name;
 }
 
-static void complain(const char *format, va_list arguments)
+static void ECSHIST_PRINTF(1, 0) complain(const char *format, va_list arguments)
 {
     char text[2048];
 
@@ -143,20 +143,25 @@ bool tool_flush(void)
     return false;
 }
 
+/* What could not be printed matters more than what was refused, and less than an unknown outcome. */
+static int exit_of_failed_output(int code)
+{
+    return code == TOOL_EXIT_OK || code == TOOL_EXIT_REFUSED ? TOOL_EXIT_STORE : code;
+}
+
 int tool_finish(int code)
 {
     bool flushed = tool_flush();
-    bool gone = !flushed && tool_reader_has_gone();
 
     tool_progress_hide();
     if (!flushed) {
-        return gone || code != TOOL_EXIT_OK ? code : TOOL_EXIT_STORE;
+        return tool_reader_has_gone() ? code : exit_of_failed_output(code);
     }
     /* A file system may keep its refusal for the close (NFS, quotas). */
     errno = 0;
     if (fclose(stdout) != 0) {
         tool_complain("cannot write to standard output: %s", strerror(errno));
-        return code != TOOL_EXIT_OK ? code : TOOL_EXIT_STORE;
+        return exit_of_failed_output(code);
     }
     return code;
 }
