@@ -46,17 +46,20 @@ static unsigned random_below(unsigned bound)
 static void begin(const char *type)
 {
     clock_us += 1000 + random_below(60000);
-    printf("{\"type\": \"%s\", \"time\": %" PRIu64 ".%06" PRIu64, type, clock_us / 1000000, clock_us % 1000000);
+    printf("{\"type\": \"%s\", \"time\": %" PRIu64 ".%06" PRIu64, type, clock_us / 1000000,
+           clock_us % 1000000);
 }
 
 static void put_revision_arn(const char *member, unsigned service, uint64_t revision)
 {
-    printf("\"%s\": \"" ARN "service-revision/production/service-%04u/%019" PRIu64 "\"", member, service, revision);
+    printf("\"%s\": \"" ARN "service-revision/production/service-%04u/%019" PRIu64 "\"", member,
+           service, revision);
 }
 
 static void put_deployment_arn(const struct deployment *d)
 {
-    printf(", \"serviceDeploymentArn\": \"" ARN "service-deployment/production/service-%04u/d%020" PRIu64 "\"",
+    printf(", \"serviceDeploymentArn\": \"" ARN
+           "service-deployment/production/service-%04u/d%020" PRIu64 "\"",
            d->service, d->number);
 }
 
@@ -67,18 +70,19 @@ static void revision_created(const struct deployment *d)
     printf(", ");
     put_revision_arn("serviceRevisionArn", d->service, d->revision);
     printf(", \"revision\": {\"taskDefinition\": \"" ARN "task-definition/service-%04u:%" PRIu64
-           "\", \"launchType\": \"FARGATE\", \"platformVersion\": \"1.4.0\", \"platformFamily\": \"Linux\", "
+           "\", \"launchType\": \"FARGATE\", \"platformVersion\": \"1.4.0\", \"platformFamily\": "
+           "\"Linux\", "
            "\"networkConfiguration\": {\"awsvpcConfiguration\": {\"subnets\": [\"subnet-%017" PRIx64
            "\", \"subnet-%017" PRIx64 "\"], \"securityGroups\": [\"sg-%017" PRIx64
            "\"], \"assignPublicIp\": \"DISABLED\"}}, \"containerImages\": [",
            d->service, d->number, random_next() >> 4, random_next() >> 4, random_next() >> 4);
     unsigned containers = 3 + random_below(4);
     for (unsigned i = 0; i < containers; i++)
-        printf("%s{\"containerName\": \"container-%u\", \"imageDigest\": \"sha256:%016" PRIx64 "%016" PRIx64
-               "%016" PRIx64 "%016" PRIx64 "\", \"image\": \"" ACCOUNT ".dkr.ecr." REGION
-               ".amazonaws.com/service-%04u/container-%u:build-%" PRIu64 "\"}",
-               i == 0 ? "" : ", ", i, random_next(), random_next(), random_next(), random_next(), d->service, i,
-               d->number);
+        printf("%s{\"containerName\": \"container-%u\", \"imageDigest\": \"sha256:%016" PRIx64
+               "%016" PRIx64 "%016" PRIx64 "%016" PRIx64 "\", \"image\": \"" ACCOUNT
+               ".dkr.ecr." REGION ".amazonaws.com/service-%04u/container-%u:build-%" PRIu64 "\"}",
+               i == 0 ? "" : ", ", i, random_next(), random_next(), random_next(), random_next(),
+               d->service, i, d->number);
     printf("], \"guardDutyEnabled\": false}}\n");
 }
 
@@ -90,8 +94,10 @@ static void deployment_created(const struct deployment *d)
     put_revision_arn("targetServiceRevisionArn", d->service, d->revision);
     printf(", \"sourceServiceRevisionArns\": [");
     if (d->source != 0)
-        printf("\"" ARN "service-revision/production/service-%04u/%019" PRIu64 "\"", d->service, d->source);
-    printf("], \"deploymentConfiguration\": {\"deploymentCircuitBreaker\": {\"enable\": true, \"rollback\": true}, "
+        printf("\"" ARN "service-revision/production/service-%04u/%019" PRIu64 "\"", d->service,
+               d->source);
+    printf("], \"deploymentConfiguration\": {\"deploymentCircuitBreaker\": {\"enable\": true, "
+           "\"rollback\": true}, "
            "\"maximumPercent\": 200, \"minimumHealthyPercent\": 100}}\n");
 }
 
@@ -101,8 +107,8 @@ static void tasks_updated(const struct deployment *d, unsigned running)
     put_deployment_arn(d);
     printf(", \"serviceRevisions\": [{");
     put_revision_arn("arn", d->service, d->revision);
-    printf(", \"requestedTaskCount\": 6, \"runningTaskCount\": %u, \"pendingTaskCount\": %u}]}\n", running,
-           6 - running);
+    printf(", \"requestedTaskCount\": 6, \"runningTaskCount\": %u, \"pendingTaskCount\": %u}]}\n",
+           running, 6 - running);
 }
 
 static void task_failed(const struct deployment *d)
@@ -110,7 +116,8 @@ static void task_failed(const struct deployment *d)
     begin("task-failed");
     put_deployment_arn(d);
     printf(", \"taskArn\": \"" ARN "task/production/%016" PRIx64 "%016" PRIx64
-           "\", \"reason\": \"Essential container in task exited\", \"stopCode\": \"EssentialContainerExited\", "
+           "\", \"reason\": \"Essential container in task exited\", \"stopCode\": "
+           "\"EssentialContainerExited\", "
            "\"exitCode\": %u, \"containerName\": \"container-0\"}\n",
            random_next(), random_next(), 1 + random_below(137));
 }
@@ -148,7 +155,8 @@ static bool advance(struct deployment *d, struct service *s)
     return true;
 }
 
-static void start(struct deployment *d, struct service *services, unsigned service_count, uint64_t number)
+static void start(struct deployment *d, struct service *services, unsigned service_count,
+                  uint64_t number)
 {
     unsigned at = random_below(service_count);
     while (services[at].busy)
@@ -157,7 +165,8 @@ static void start(struct deployment *d, struct service *services, unsigned servi
     s->busy = true;
     s->revision = UINT64_C(1000000000000000000) + number;
     bool fails = s->good_revision != 0 && random_below(8) == 0;
-    *d = (struct deployment){at, number, s->revision, s->good_revision, 0, fails ? 3 : random_below(3), fails};
+    *d = (struct deployment){
+        at, number, s->revision, s->good_revision, 0, fails ? 3 : random_below(3), fails};
 }
 
 static uint64_t argument(int argc, char **argv, int at, uint64_t otherwise)
@@ -172,7 +181,9 @@ int main(int argc, char **argv)
     unsigned in_flight = (unsigned)argument(argc, argv, 3, 200);
     random_state = argument(argc, argv, 4, 1) * 2 + 1;
     if (in_flight == 0 || service_count < in_flight) {
-        fprintf(stderr, "usage: generate [EVENTS [SERVICES [IN_FLIGHT [SEED]]]], SERVICES >= IN_FLIGHT > 0\n");
+        fprintf(
+            stderr,
+            "usage: generate [EVENTS [SERVICES [IN_FLIGHT [SEED]]]], SERVICES >= IN_FLIGHT > 0\n");
         return 2;
     }
     struct service *services = calloc(service_count, sizeof(*services));

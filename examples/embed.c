@@ -5,8 +5,10 @@
 
 static const char event[] =
     "{\"type\": \"deployment-started\", \"time\": \"2026-01-05T09:00:00Z\","
-    " \"serviceDeploymentArn\": \"arn:aws:ecs:eu-north-1:111222333444:service-deployment/default/web/first\","
-    " \"targetServiceRevisionArn\": \"arn:aws:ecs:eu-north-1:111222333444:service-revision/default/web/1\"}";
+    " \"serviceDeploymentArn\": "
+    "\"arn:aws:ecs:eu-north-1:111222333444:service-deployment/default/web/first\","
+    " \"targetServiceRevisionArn\": "
+    "\"arn:aws:ecs:eu-north-1:111222333444:service-revision/default/web/1\"}";
 
 int main(int argc, char **argv)
 {

@@ -27,7 +27,10 @@ struct ecshist_frame_info {
     uint32_t record_checksum;
 };
 
-#define ECSHIST_FRAME_INFO_INIT {sizeof(struct ecshist_frame_info), 0, 0, 0, 0, 0, 0, 0, 0}
+#define ECSHIST_FRAME_INFO_INIT                                                                    \
+    {                                                                                              \
+        sizeof(struct ecshist_frame_info), 0, 0, 0, 0, 0, 0, 0, 0                                  \
+    }
 
 ECSHIST_BEGIN
 
@@ -45,7 +48,8 @@ ECSHIST_API int ecshist_cursor_next(ecshist_cursor *cursor, const ecshist_event 
 ECSHIST_API int ecshist_cursor_wait(ecshist_cursor *cursor, uint32_t timeout_ms,
                                     struct ecshist_error *error) ECSHIST_CHECKED;
 /* Where the event that ecshist_cursor_next gave last lies. Set info->size before. */
-ECSHIST_API void ecshist_cursor_frame_info(const ecshist_cursor *cursor, struct ecshist_frame_info *info);
+ECSHIST_API void ecshist_cursor_frame_info(const ecshist_cursor *cursor,
+                                           struct ecshist_frame_info *info);
 /* Closes a cursor; NULL is allowed. */
 ECSHIST_API void ecshist_cursor_close(ecshist_cursor *cursor);
 

@@ -55,7 +55,13 @@ struct ecshist_error {
     char message[512];  /* one sentence, no full stop, no newline */
 };
 
-#define ECSHIST_ERROR_INIT {sizeof(struct ecshist_error), 0, 0, 0, (size_t)-1, {0}, {0}}
+#define ECSHIST_ERROR_INIT                                                                         \
+    {                                                                                              \
+        sizeof(struct ecshist_error), 0, 0, 0, (size_t)-1, {0},                                    \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
 
 ECSHIST_BEGIN
 

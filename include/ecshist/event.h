@@ -27,12 +27,15 @@ struct ecshist_event_info {
     int64_t time_us;        /* when it happened */
     const char *type;       /* "task-failed"; static */
     const char *subject_arn;
-    const char *id;         /* as given, or derived from the content: 32 hexadecimal digits */
-    bool ignored;           /* logged by a lenient append, and passed over by the views */
-    const char *reason;     /* its member of that name; NULL where it has none */
+    const char *id;     /* as given, or derived from the content: 32 hexadecimal digits */
+    bool ignored;       /* logged by a lenient append, and passed over by the views */
+    const char *reason; /* its member of that name; NULL where it has none */
 };
 
-#define ECSHIST_EVENT_INFO_INIT {sizeof(struct ecshist_event_info), 0, 0, 0, NULL, NULL, NULL, false, NULL}
+#define ECSHIST_EVENT_INFO_INIT                                                                    \
+    {                                                                                              \
+        sizeof(struct ecshist_event_info), 0, 0, 0, NULL, NULL, NULL, false, NULL                  \
+    }
 
 ECSHIST_BEGIN
 

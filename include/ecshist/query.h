@@ -35,32 +35,37 @@ typedef enum ecshist_deployment_status {
 
 /* The moment a question is about. All zero: now. At most one of the two may be set. */
 struct ecshist_as_of {
-    uint64_t seq;     /* events with seq <= this; 0: all */
+    uint64_t seq; /* events with seq <= this; 0: all */
     bool has_time;
-    int64_t time_us;  /* events with time <= this */
+    int64_t time_us; /* events with time <= this */
 };
 
-#define ECSHIST_AS_OF_INIT {0, false, 0}
+#define ECSHIST_AS_OF_INIT                                                                         \
+    {                                                                                              \
+        0, false, 0                                                                                \
+    }
 
 /* ListServiceDeployments. */
 struct ecshist_list_request {
     size_t size;
-    const char *service;            /* name or ARN; required */
-    const char *cluster;            /* name or ARN; NULL: "default", or the service ARN's own */
-    const char *region;             /* NULL; only where a name is ambiguous */
-    const char *account;            /* the same */
-    const char *const *status;      /* "IN_PROGRESS" …: any of these; NULL: all */
+    const char *service;       /* name or ARN; required */
+    const char *cluster;       /* name or ARN; NULL: "default", or the service ARN's own */
+    const char *region;        /* NULL; only where a name is ambiguous */
+    const char *account;       /* the same */
+    const char *const *status; /* "IN_PROGRESS" …: any of these; NULL: all */
     size_t status_count;
     bool has_created_after, has_created_before;
     int64_t created_after_us, created_before_us; /* strictly */
-    uint32_t max_results;           /* 1 to ECSHIST_MAX_PAGE; 0: ECSHIST_DEFAULT_PAGE */
-    const char *next_token;         /* from an earlier page; NULL: the first */
+    uint32_t max_results;   /* 1 to ECSHIST_MAX_PAGE; 0: ECSHIST_DEFAULT_PAGE */
+    const char *next_token; /* from an earlier page; NULL: the first */
     struct ecshist_as_of as_of;
 };
 
 #define ECSHIST_LIST_REQUEST_INIT                                                                  \
-    {sizeof(struct ecshist_list_request), NULL, NULL, NULL, NULL, NULL, 0, false, false, 0, 0, 0, NULL, \
-     ECSHIST_AS_OF_INIT}
+    {                                                                                              \
+        sizeof(struct ecshist_list_request), NULL, NULL, NULL, NULL, NULL, 0, false, false, 0, 0,  \
+            0, NULL, ECSHIST_AS_OF_INIT                                                            \
+    }
 
 /* Strings of the structs below live as long as their result; NULL: the member was never set. */
 
@@ -91,13 +96,16 @@ struct ecshist_deployment_view {
     int64_t rollback_started_at_us;
     const char *circuit_breaker_status; /* static */
     int64_t failure_count, threshold;
-    const char *alarm_status; /* static */
+    const char *alarm_status;       /* static */
     uint64_t created_seq, last_seq; /* first and newest applied event */
 };
 
 #define ECSHIST_DEPLOYMENT_VIEW_INIT                                                               \
-    {sizeof(struct ecshist_deployment_view), NULL, NULL, NULL, -1, -1, -1, -1, -1, ECSHIST_STATUS_NONE,   \
-     NULL, NULL, NULL, {NULL, 0, 0, 0, false, false, 0, 0}, NULL, 0, NULL, NULL, -1, NULL, 0, 0, NULL, 0, 0}
+    {                                                                                              \
+        sizeof(struct ecshist_deployment_view), NULL, NULL, NULL, -1, -1, -1, -1, -1,              \
+            ECSHIST_STATUS_NONE, NULL, NULL, NULL, {NULL, 0, 0, 0, false, false, 0, 0}, NULL, 0,   \
+            NULL, NULL, -1, NULL, 0, 0, NULL, 0, 0                                                 \
+    }
 
 /* A service (spec of this store, not of ECS). */
 struct ecshist_service_view {
@@ -108,7 +116,13 @@ struct ecshist_service_view {
     uint64_t deployments_by_status[16]; /* by ecshist_deployment_status */
 };
 
-#define ECSHIST_SERVICE_VIEW_INIT {sizeof(struct ecshist_service_view), NULL, NULL, NULL, NULL, {0}}
+#define ECSHIST_SERVICE_VIEW_INIT                                                                  \
+    {                                                                                              \
+        sizeof(struct ecshist_service_view), NULL, NULL, NULL, NULL,                               \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
 
 /* Failure: an ARN that was asked for and is not there. */
 struct ecshist_failure {
@@ -138,22 +152,24 @@ ECSHIST_API uint64_t ecshist_snapshot_seq(const ecshist_snapshot *snapshot);
  */
 ECSHIST_API int ecshist_list_service_deployments(ecshist_snapshot *snapshot,
                                                  const struct ecshist_list_request *request,
-                                                 ecshist_result **out,
-                                                 struct ecshist_error *error) ECSHIST_CHECKED;
+                                                 ecshist_result **out, struct ecshist_error *error)
+    ECSHIST_CHECKED;
 
 /*
  * DescribeServiceDeployments: 1 to ECSHIST_MAX_DESCRIBE ARNs, answered in the order asked; an unknown
  * one becomes a failure. as_of may be NULL: now. *out is yours.
  * Errors: INVALID (a malformed ARN, too many), INDEX, DAMAGED, NO_MEMORY.
  */
-ECSHIST_API int ecshist_describe_service_deployments(ecshist_snapshot *snapshot, const char *const *arns,
-                                                     size_t count, const struct ecshist_as_of *as_of,
+ECSHIST_API int ecshist_describe_service_deployments(ecshist_snapshot *snapshot,
+                                                     const char *const *arns, size_t count,
+                                                     const struct ecshist_as_of *as_of,
                                                      ecshist_result **out,
                                                      struct ecshist_error *error) ECSHIST_CHECKED;
 
 /* DescribeServiceRevisions: the same of revisions. Items have no struct, only JSON. */
-ECSHIST_API int ecshist_describe_service_revisions(ecshist_snapshot *snapshot, const char *const *arns,
-                                                   size_t count, const struct ecshist_as_of *as_of,
+ECSHIST_API int ecshist_describe_service_revisions(ecshist_snapshot *snapshot,
+                                                   const char *const *arns, size_t count,
+                                                   const struct ecshist_as_of *as_of,
                                                    ecshist_result **out,
                                                    struct ecshist_error *error) ECSHIST_CHECKED;
 
@@ -162,9 +178,10 @@ ECSHIST_API int ecshist_describe_service_revisions(ecshist_snapshot *snapshot, c
  * NULL. Not an operation of ECS in this shape: views of services. Errors: CLUSTER_NOT_FOUND,
  * AMBIGUOUS, INVALID, INDEX, DAMAGED, NO_MEMORY.
  */
-ECSHIST_API int ecshist_list_services(ecshist_snapshot *snapshot, const char *cluster, const char *region,
-                                      const char *account, const struct ecshist_as_of *as_of,
-                                      ecshist_result **out, struct ecshist_error *error) ECSHIST_CHECKED;
+ECSHIST_API int ecshist_list_services(ecshist_snapshot *snapshot, const char *cluster,
+                                      const char *region, const char *account,
+                                      const struct ecshist_as_of *as_of, ecshist_result **out,
+                                      struct ecshist_error *error) ECSHIST_CHECKED;
 
 /*
  * A deployment's (or revision's, or service's own) events in seq order, ignored ones included, up to
@@ -201,8 +218,9 @@ ECSHIST_API int ecshist_result_to_json(const ecshist_result *result, ecshist_jso
                                        struct ecshist_error *error) ECSHIST_CHECKED;
 /* Item `index` alone, as JSON. Errors: INVALID (no such item), NO_MEMORY. */
 ECSHIST_API int ecshist_result_item_to_json(const ecshist_result *result, size_t index,
-                                            ecshist_json_form form, char **out_json, size_t *out_length,
-                                            struct ecshist_error *error) ECSHIST_CHECKED;
+                                            ecshist_json_form form, char **out_json,
+                                            size_t *out_length, struct ecshist_error *error)
+    ECSHIST_CHECKED;
 /* Frees an answer; NULL is allowed. */
 ECSHIST_API void ecshist_result_free(ecshist_result *result);
 

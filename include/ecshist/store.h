@@ -40,7 +40,10 @@ struct ecshist_open_options {
     void *progress_context;
 };
 
-#define ECSHIST_OPEN_OPTIONS_INIT {sizeof(struct ecshist_open_options), 0, 0, 0, NULL, NULL, NULL, NULL}
+#define ECSHIST_OPEN_OPTIONS_INIT                                                                  \
+    {                                                                                              \
+        sizeof(struct ecshist_open_options), 0, 0, 0, NULL, NULL, NULL, NULL                       \
+    }
 
 /* Flags of an append. */
 enum {
@@ -58,7 +61,10 @@ struct ecshist_append_options {
     unsigned flags; /* ECSHIST_APPEND_* */
 };
 
-#define ECSHIST_APPEND_OPTIONS_INIT {sizeof(struct ecshist_append_options), 0}
+#define ECSHIST_APPEND_OPTIONS_INIT                                                                \
+    {                                                                                              \
+        sizeof(struct ecshist_append_options), 0                                                   \
+    }
 
 /* What became of an event. */
 typedef enum ecshist_outcome {
@@ -72,36 +78,47 @@ typedef enum ecshist_outcome {
 struct ecshist_append_result {
     size_t size;
     ecshist_outcome outcome;
-    int code;         /* REFUSED: INVALID, CONFLICT, NOT_FOUND or LIMIT; IGNORED: CONFLICT; else OK */
-    uint64_t seq;     /* 0 where the event is not in the log */
+    int code;     /* REFUSED: INVALID, CONFLICT, NOT_FOUND or LIMIT; IGNORED: CONFLICT; else OK */
+    uint64_t seq; /* 0 where the event is not in the log */
     char reason[256]; /* one sentence, or "" */
 };
 
-#define ECSHIST_APPEND_RESULT_INIT {sizeof(struct ecshist_append_result), ECSHIST_OUTCOME_NONE, 0, 0, {0}}
+#define ECSHIST_APPEND_RESULT_INIT                                                                 \
+    {                                                                                              \
+        sizeof(struct ecshist_append_result), ECSHIST_OUTCOME_NONE, 0, 0,                          \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
 
 /* Counts and sizes of a store. */
 struct ecshist_stat {
     size_t size;
-    uint64_t last_seq;          /* of the newest event, 0 where there is none */
-    uint64_t event_count;       /* events in the log */
-    uint64_t ignored_count;     /* of them, marked as ignored */
+    uint64_t last_seq;      /* of the newest event, 0 where there is none */
+    uint64_t event_count;   /* events in the log */
+    uint64_t ignored_count; /* of them, marked as ignored */
     uint64_t deployment_count;
     uint64_t deployments_by_status[16]; /* by ecshist_deployment_status */
     uint64_t revision_count;
     uint64_t service_count;
     uint64_t segment_count;
-    uint64_t log_bytes;         /* the segments' files, zeros ahead of the tail included */
-    uint64_t log_used_bytes;    /* without them */
-    uint64_t index_bytes;       /* the index's file */
-    uint64_t index_map_bytes;   /* its address space */
-    int64_t oldest_time_us;     /* least and greatest time of an event; 0 where there is none */
+    uint64_t log_bytes;       /* the segments' files, zeros ahead of the tail included */
+    uint64_t log_used_bytes;  /* without them */
+    uint64_t index_bytes;     /* the index's file */
+    uint64_t index_map_bytes; /* its address space */
+    int64_t oldest_time_us;   /* least and greatest time of an event; 0 where there is none */
     int64_t newest_time_us;
-    uint32_t reader_count;      /* snapshots open in any process */
-    char store_id[33];          /* hexadecimal */
+    uint32_t reader_count; /* snapshots open in any process */
+    char store_id[33];     /* hexadecimal */
 };
 
 #define ECSHIST_STAT_INIT                                                                          \
-    {sizeof(struct ecshist_stat), 0, 0, 0, 0, {0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, {0}}
+    {                                                                                              \
+        sizeof(struct ecshist_stat), 0, 0, 0, 0, {0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,                \
+        {                                                                                          \
+            0                                                                                      \
+        }                                                                                          \
+    }
 
 ECSHIST_BEGIN
 
@@ -134,10 +151,10 @@ ECSHIST_API void ecshist_close(ecshist_store *store);
  * Errors: INVALID, CONFLICT, NOT_FOUND, LIMIT, READ_ONLY, DAMAGED, IO, INDEX, FULL, NO_MEMORY,
  * MISUSE, OUTCOME_UNKNOWN. Thread-safe; threads that append at once share a flush.
  */
-ECSHIST_API int ecshist_append(ecshist_store *store, const ecshist_event *const *events, size_t count,
-                               const struct ecshist_append_options *options,
-                               struct ecshist_append_result *results,
-                               struct ecshist_error *error) ECSHIST_CHECKED;
+ECSHIST_API int ecshist_append(ecshist_store *store, const ecshist_event *const *events,
+                               size_t count, const struct ecshist_append_options *options,
+                               struct ecshist_append_result *results, struct ecshist_error *error)
+    ECSHIST_CHECKED;
 
 /* One event from JSON, appended: ecshist_event_from_json and ecshist_append in one. result may be NULL. */
 ECSHIST_API int ecshist_append_json(ecshist_store *store, const char *json, size_t length,
@@ -159,8 +176,8 @@ ECSHIST_API int ecshist_append_dry_run(ecshist_store *store, const ecshist_event
  * one; appends wait. progress (may be NULL) is told bytes of log. Errors: DAMAGED, IO, INDEX, FULL,
  * NO_MEMORY, END (progress said stop; the old index stands). Thread-safe.
  */
-ECSHIST_API int ecshist_rebuild_index(ecshist_store *store, ecshist_progress_fn progress, void *context,
-                                      struct ecshist_error *error) ECSHIST_CHECKED;
+ECSHIST_API int ecshist_rebuild_index(ecshist_store *store, ecshist_progress_fn progress,
+                                      void *context, struct ecshist_error *error) ECSHIST_CHECKED;
 
 /* Counts and sizes. Set stat->size (the INIT macro does). Errors: IO, INDEX, NO_MEMORY. Thread-safe. */
 ECSHIST_API int ecshist_stat(ecshist_store *store, struct ecshist_stat *stat,

@@ -7,10 +7,10 @@ struct ecshist_cursor {
     struct ehi_store *store;
     struct ehi_position position; /* behind the frame that is being read */
     struct ehi_frame frame;
-    struct ehi_slice rest;   /* of the frame's payload */
-    uint64_t from_seq;       /* events before it are passed over */
-    uint64_t visible_seq;    /* the greatest seq that the index has applied, when last looked */
-    struct ehi_arena arena;  /* of the event given last */
+    struct ehi_slice rest;  /* of the frame's payload */
+    uint64_t from_seq;      /* events before it are passed over */
+    uint64_t visible_seq;   /* the greatest seq that the index has applied, when last looked */
+    struct ehi_arena arena; /* of the event given last */
     struct ecshist_event event;
 };
 
@@ -74,7 +74,8 @@ static int next_frame(struct ecshist_cursor *cursor, struct ecshist_error *error
     if (rc != ECSHIST_OK)
         return rc;
     if (verdict != EHI_FRAME)
-        return ehi_fail(error, ECSHIST_DAMAGED, "the log ends before event %llu, which the index has",
+        return ehi_fail(error, ECSHIST_DAMAGED,
+                        "the log ends before event %llu, which the index has",
                         (unsigned long long)cursor->from_seq);
     cursor->rest = cursor->frame.payload;
     return ECSHIST_OK;
@@ -85,7 +86,8 @@ static int end_of_log(struct ecshist_error *error)
     return ehi_fail(error, ECSHIST_END, "there is no next event yet");
 }
 
-static int next_record(struct ecshist_cursor *cursor, struct ehi_slice *record, struct ecshist_error *error)
+static int next_record(struct ecshist_cursor *cursor, struct ehi_slice *record,
+                       struct ecshist_error *error)
 {
     for (;;) {
         while (ehi_records_next(&cursor->rest, record)) {
@@ -105,7 +107,8 @@ static int next_record(struct ecshist_cursor *cursor, struct ehi_slice *record, 
     }
 }
 
-ECSHIST_API int ecshist_cursor_next(ecshist_cursor *cursor, const ecshist_event **out, struct ecshist_error *error)
+ECSHIST_API int ecshist_cursor_next(ecshist_cursor *cursor, const ecshist_event **out,
+                                    struct ecshist_error *error)
 {
     if (cursor == NULL || out == NULL)
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
@@ -130,7 +133,8 @@ static void sleep_ms(uint32_t ms)
     (void)nanosleep(&pause, NULL);
 }
 
-ECSHIST_API int ecshist_cursor_wait(ecshist_cursor *cursor, uint32_t timeout_ms, struct ecshist_error *error)
+ECSHIST_API int ecshist_cursor_wait(ecshist_cursor *cursor, uint32_t timeout_ms,
+                                    struct ecshist_error *error)
 {
     if (cursor == NULL)
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
@@ -146,7 +150,8 @@ ECSHIST_API int ecshist_cursor_wait(ecshist_cursor *cursor, uint32_t timeout_ms,
     }
 }
 
-ECSHIST_API void ecshist_cursor_frame_info(const ecshist_cursor *cursor, struct ecshist_frame_info *info)
+ECSHIST_API void ecshist_cursor_frame_info(const ecshist_cursor *cursor,
+                                           struct ecshist_frame_info *info)
 {
     const uint8_t *record = cursor->event.record.data;
     struct ecshist_frame_info all = ECSHIST_FRAME_INFO_INIT;
@@ -156,7 +161,8 @@ ECSHIST_API void ecshist_cursor_frame_info(const ecshist_cursor *cursor, struct 
         all.frame_length = cursor->frame.length;
         all.frame_checksum = cursor->frame.checksum;
         all.frame_record_count = cursor->frame.record_count;
-        all.record_offset = cursor->frame.offset + EHI_FRAME_HEADER_BYTES + (uint64_t)(record - cursor->frame.payload.data);
+        all.record_offset = cursor->frame.offset + EHI_FRAME_HEADER_BYTES +
+                            (uint64_t)(record - cursor->frame.payload.data);
         all.record_length = (uint32_t)cursor->event.record.length;
         all.record_checksum = ehi_get_le32(record + EHI_REC_CHECKSUM);
     }

@@ -1,6 +1,6 @@
 #include "api/internal.h"
-#include "json/json.h"
 #include "model/time.h"
+#include "json/json.h"
 
 #include <stdlib.h>
 
@@ -19,8 +19,8 @@ static int make_event(const struct ehi_event *decoded, struct ehi_slice record, 
 {
     char id_text[ECSHIST_MAX_ID_BYTES + 1];
     struct ehi_slice id = ehi_event_id(decoded, id_text);
-    struct ecshist_event *event =
-        malloc(sizeof(*event) + record.length + decoded->subject.length + id.length + decoded->reason.length + 3);
+    struct ecshist_event *event = malloc(sizeof(*event) + record.length + decoded->subject.length +
+                                         id.length + decoded->reason.length + 3);
     if (event == NULL)
         return ehi_fail_memory(error);
     uint8_t *at = (uint8_t *)(event + 1);
@@ -38,8 +38,9 @@ static int make_event(const struct ehi_event *decoded, struct ehi_slice record, 
     return ECSHIST_OK;
 }
 
-static int event_from_text(const char *json, size_t length, struct ehi_arena *arena, struct ehi_buffer *record,
-                           ecshist_event **out, struct ecshist_error *error)
+static int event_from_text(const char *json, size_t length, struct ehi_arena *arena,
+                           struct ehi_buffer *record, ecshist_event **out,
+                           struct ecshist_error *error)
 {
     struct ehi_value value;
     int rc = ehi_json_parse(json, length, arena, &value, error);
@@ -77,7 +78,8 @@ int api_event_init(struct ecshist_event *event, struct ehi_slice record, struct 
     struct ehi_slice reason = EHI_SLICE_EMPTY;
     if (decoded.reason.data != NULL)
         reason = ehi_arena_copy(arena, decoded.reason);
-    if (id.data == NULL || subject.data == NULL || (decoded.reason.data != NULL && reason.data == NULL))
+    if (id.data == NULL || subject.data == NULL ||
+        (decoded.reason.data != NULL && reason.data == NULL))
         return ehi_fail_memory(error);
     event->record = record;
     event->info = (struct ecshist_event_info){sizeof(struct ecshist_event_info),
@@ -99,7 +101,8 @@ ECSHIST_API void ecshist_event_info(const ecshist_event *event, struct ecshist_e
     info->size = size;
 }
 
-int api_give_text(struct ehi_buffer *buffer, char **out_text, size_t *out_length, struct ecshist_error *error)
+int api_give_text(struct ehi_buffer *buffer, char **out_text, size_t *out_length,
+                  struct ecshist_error *error)
 {
     if (ehi_buffer_append(buffer, "", 1) != ECSHIST_OK)
         return ehi_fail_memory(error);
@@ -109,8 +112,9 @@ int api_give_text(struct ehi_buffer *buffer, char **out_text, size_t *out_length
     return ECSHIST_OK;
 }
 
-ECSHIST_API int ecshist_event_to_json(const ecshist_event *event, ecshist_json_form form, char **out_json,
-                                      size_t *out_length, struct ecshist_error *error)
+ECSHIST_API int ecshist_event_to_json(const ecshist_event *event, ecshist_json_form form,
+                                      char **out_json, size_t *out_length,
+                                      struct ecshist_error *error)
 {
     if (event == NULL || out_json == NULL)
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
@@ -142,14 +146,16 @@ ECSHIST_API void ecshist_free(void *text)
     free(text);
 }
 
-ECSHIST_API int ecshist_time_parse(const char *text, size_t length, int64_t *out_us, struct ecshist_error *error)
+ECSHIST_API int ecshist_time_parse(const char *text, size_t length, int64_t *out_us,
+                                   struct ecshist_error *error)
 {
     if (text == NULL || out_us == NULL)
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
     return ehi_time_parse_any(ehi_slice(text, length), out_us, error);
 }
 
-ECSHIST_API char *ecshist_time_format(int64_t time_us, ecshist_json_form form, char buffer[ECSHIST_TIME_TEXT_BYTES])
+ECSHIST_API char *ecshist_time_format(int64_t time_us, ecshist_json_form form,
+                                      char buffer[ECSHIST_TIME_TEXT_BYTES])
 {
     if (form == ECSHIST_JSON_CLI)
         ehi_time_format_iso(time_us, buffer);

@@ -26,6 +26,7 @@ int api_check_process(const struct ehi_store *store, struct ecshist_error *error
 int api_event_init(struct ecshist_event *event, struct ehi_slice record, struct ehi_arena *arena,
                    struct ecshist_error *error);
 /* A caller's buffer becomes the text that the caller owns. */
-int api_give_text(struct ehi_buffer *buffer, char **out_text, size_t *out_length, struct ecshist_error *error);
+int api_give_text(struct ehi_buffer *buffer, char **out_text, size_t *out_length,
+                  struct ecshist_error *error);
 
 #endif

@@ -1,7 +1,7 @@
 #include "api/internal.h"
-#include "json/json.h"
 #include "model/names.h"
 #include "view/view.h"
+#include "json/json.h"
 
 #include <stdlib.h>
 
@@ -15,7 +15,7 @@ struct ecshist_result {
     struct ehi_arena arena;
     struct ehi_answer answer;
     /* What is given out is made with the answer: a result never changes, so any thread may read it. */
-    struct ecshist_event *events;              /* of a timeline */
+    struct ecshist_event *events; /* of a timeline */
     struct ecshist_deployment_view *deployments;
     struct ecshist_service_view *services;
 };
@@ -38,7 +38,8 @@ static int begin_snapshot(struct ecshist_snapshot *snapshot, struct ecshist_erro
     return rc;
 }
 
-ECSHIST_API int ecshist_snapshot_open(ecshist_store *store, ecshist_snapshot **out, struct ecshist_error *error)
+ECSHIST_API int ecshist_snapshot_open(ecshist_store *store, ecshist_snapshot **out,
+                                      struct ecshist_error *error)
 {
     if (store == NULL || out == NULL)
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
@@ -86,19 +87,17 @@ static int64_t time_or_unset(int64_t time_us)
 
 static struct ecshist_revision_summary summary(const struct ehi_revision_summary *from)
 {
-    return (struct ecshist_revision_summary){text(from->arn),
-                                             from->requested,
-                                             from->running,
-                                             from->pending,
-                                             from->has_test_weight,
-                                             from->has_production_weight,
-                                             from->test_weight,
-                                             from->production_weight};
+    return (struct ecshist_revision_summary){text(from->arn),       from->requested,
+                                             from->running,         from->pending,
+                                             from->has_test_weight, from->has_production_weight,
+                                             from->test_weight,     from->production_weight};
 }
 
-static int fill_sources(struct ehi_arena *arena, const struct ehi_deployment *d, struct ecshist_deployment_view *v)
+static int fill_sources(struct ehi_arena *arena, const struct ehi_deployment *d,
+                        struct ecshist_deployment_view *v)
 {
-    struct ecshist_revision_summary *sources = ehi_arena_array(arena, d->source_count, sizeof(*sources));
+    struct ecshist_revision_summary *sources =
+        ehi_arena_array(arena, d->source_count, sizeof(*sources));
     if (sources == NULL)
         return ECSHIST_NO_MEMORY;
     for (uint32_t i = 0; i < d->source_count; i++)
@@ -109,8 +108,8 @@ static int fill_sources(struct ehi_arena *arena, const struct ehi_deployment *d,
 }
 
 /* The ARNs of the service and the cluster that another ARN names. */
-static int fill_arns(struct ehi_arena *arena, struct ehi_slice arn, const char **service, const char **cluster,
-                     struct ecshist_error *error)
+static int fill_arns(struct ehi_arena *arena, struct ehi_slice arn, const char **service,
+                     const char **cluster, struct ecshist_error *error)
 {
     struct ehi_arn parsed;
     char buffer[EHI_ARN_BUFFER];
@@ -132,8 +131,8 @@ static void fill_times(const struct ehi_deployment *d, struct ecshist_deployment
     v->rollback_started_at_us = d->has_rollback ? time_or_unset(d->rollback_started_at_us) : -1;
 }
 
-static int fill_deployment(struct ehi_arena *arena, const struct ehi_deployment *d, struct ecshist_deployment_view *v,
-                           struct ecshist_error *error)
+static int fill_deployment(struct ehi_arena *arena, const struct ehi_deployment *d,
+                           struct ecshist_deployment_view *v, struct ecshist_error *error)
 {
     *v = (struct ecshist_deployment_view)ECSHIST_DEPLOYMENT_VIEW_INIT;
     fill_times(d, v);
@@ -156,8 +155,8 @@ static int fill_deployment(struct ehi_arena *arena, const struct ehi_deployment 
     return fill_arns(arena, d->arn, &v->service_arn, &v->cluster_arn, error);
 }
 
-static int fill_service(struct ehi_arena *arena, const struct ehi_service *s, struct ecshist_service_view *v,
-                        struct ecshist_error *error)
+static int fill_service(struct ehi_arena *arena, const struct ehi_service *s,
+                        struct ecshist_service_view *v, struct ecshist_error *error)
 {
     *v = (struct ecshist_service_view)ECSHIST_SERVICE_VIEW_INIT;
     v->status = s->inactive ? "INACTIVE" : "ACTIVE";
@@ -178,9 +177,11 @@ static int fill_events(struct ecshist_result *made, struct ecshist_error *error)
 static int fill_deployments(struct ecshist_result *made, struct ecshist_error *error)
 {
     int rc = ECSHIST_OK;
-    made->deployments = ehi_arena_array(&made->arena, made->answer.count, sizeof(*made->deployments));
+    made->deployments =
+        ehi_arena_array(&made->arena, made->answer.count, sizeof(*made->deployments));
     for (size_t i = 0; made->deployments != NULL && i < made->answer.count && rc == ECSHIST_OK; i++)
-        rc = fill_deployment(&made->arena, &made->answer.deployments[i], &made->deployments[i], error);
+        rc = fill_deployment(&made->arena, &made->answer.deployments[i], &made->deployments[i],
+                             error);
     return made->deployments == NULL ? ehi_fail_memory(error) : rc;
 }
 
@@ -195,8 +196,9 @@ static int fill_services(struct ecshist_result *made, struct ecshist_error *erro
 
 /* -- questions --------------------------------------------------------------------------------- */
 
-static int check_question(const struct ecshist_snapshot *snapshot, const void *what, ecshist_result **out,
-                          struct ecshist_result **made, struct ecshist_error *error)
+static int check_question(const struct ecshist_snapshot *snapshot, const void *what,
+                          ecshist_result **out, struct ecshist_result **made,
+                          struct ecshist_error *error)
 {
     if (snapshot == NULL || what == NULL || out == NULL)
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
@@ -207,7 +209,8 @@ static int check_question(const struct ecshist_snapshot *snapshot, const void *w
     return *made == NULL ? ehi_fail_memory(error) : ECSHIST_OK;
 }
 
-static int give_result(int rc, struct ecshist_result *made, ecshist_result **out, struct ecshist_error *error)
+static int give_result(int rc, struct ecshist_result *made, ecshist_result **out,
+                       struct ecshist_error *error)
 {
     if (rc == ECSHIST_OK && made->answer.records != NULL)
         rc = fill_events(made, error);
@@ -223,8 +226,8 @@ static int give_result(int rc, struct ecshist_result *made, ecshist_result **out
 }
 
 ECSHIST_API int ecshist_list_service_deployments(ecshist_snapshot *snapshot,
-                                                 const struct ecshist_list_request *request, ecshist_result **out,
-                                                 struct ecshist_error *error)
+                                                 const struct ecshist_list_request *request,
+                                                 ecshist_result **out, struct ecshist_error *error)
 {
     struct ecshist_result *made;
     int rc = check_question(snapshot, request, out, &made, error);
@@ -236,44 +239,53 @@ ECSHIST_API int ecshist_list_service_deployments(ecshist_snapshot *snapshot,
     return give_result(rc, made, out, error);
 }
 
-ECSHIST_API int ecshist_describe_service_deployments(ecshist_snapshot *snapshot, const char *const *arns, size_t count,
-                                                     const struct ecshist_as_of *as_of, ecshist_result **out,
+ECSHIST_API int ecshist_describe_service_deployments(ecshist_snapshot *snapshot,
+                                                     const char *const *arns, size_t count,
+                                                     const struct ecshist_as_of *as_of,
+                                                     ecshist_result **out,
                                                      struct ecshist_error *error)
 {
     struct ecshist_result *made;
     int rc = check_question(snapshot, arns, out, &made, error);
     if (rc != ECSHIST_OK)
         return rc;
-    rc = ehi_view_deployments(&snapshot->source, arns, count, as_of, &made->arena, &made->answer, error);
+    rc = ehi_view_deployments(&snapshot->source, arns, count, as_of, &made->arena, &made->answer,
+                              error);
     return give_result(rc, made, out, error);
 }
 
-ECSHIST_API int ecshist_describe_service_revisions(ecshist_snapshot *snapshot, const char *const *arns, size_t count,
-                                                   const struct ecshist_as_of *as_of, ecshist_result **out,
+ECSHIST_API int ecshist_describe_service_revisions(ecshist_snapshot *snapshot,
+                                                   const char *const *arns, size_t count,
+                                                   const struct ecshist_as_of *as_of,
+                                                   ecshist_result **out,
                                                    struct ecshist_error *error)
 {
     struct ecshist_result *made;
     int rc = check_question(snapshot, arns, out, &made, error);
     if (rc != ECSHIST_OK)
         return rc;
-    rc = ehi_view_revisions(&snapshot->source, arns, count, as_of, &made->arena, &made->answer, error);
+    rc = ehi_view_revisions(&snapshot->source, arns, count, as_of, &made->arena, &made->answer,
+                            error);
     return give_result(rc, made, out, error);
 }
 
-ECSHIST_API int ecshist_list_services(ecshist_snapshot *snapshot, const char *cluster, const char *region,
-                                      const char *account, const struct ecshist_as_of *as_of, ecshist_result **out,
+ECSHIST_API int ecshist_list_services(ecshist_snapshot *snapshot, const char *cluster,
+                                      const char *region, const char *account,
+                                      const struct ecshist_as_of *as_of, ecshist_result **out,
                                       struct ecshist_error *error)
 {
     struct ecshist_result *made;
     int rc = check_question(snapshot, snapshot, out, &made, error);
     if (rc != ECSHIST_OK)
         return rc;
-    rc = ehi_view_services(&snapshot->source, cluster, region, account, as_of, &made->arena, &made->answer, error);
+    rc = ehi_view_services(&snapshot->source, cluster, region, account, as_of, &made->arena,
+                           &made->answer, error);
     return give_result(rc, made, out, error);
 }
 
-ECSHIST_API int ecshist_timeline(ecshist_snapshot *snapshot, const char *arn, const struct ecshist_as_of *as_of,
-                                 ecshist_result **out, struct ecshist_error *error)
+ECSHIST_API int ecshist_timeline(ecshist_snapshot *snapshot, const char *arn,
+                                 const struct ecshist_as_of *as_of, ecshist_result **out,
+                                 struct ecshist_error *error)
 {
     struct ecshist_result *made;
     int rc = check_question(snapshot, arn, out, &made, error);
@@ -326,7 +338,8 @@ ECSHIST_API size_t ecshist_result_failure_count(const ecshist_result *result)
     return result->answer.failure_count;
 }
 
-ECSHIST_API bool ecshist_result_failure(const ecshist_result *result, size_t index, struct ecshist_failure *failure)
+ECSHIST_API bool ecshist_result_failure(const ecshist_result *result, size_t index,
+                                        struct ecshist_failure *failure)
 {
     if (index >= result->answer.failure_count)
         return false;
@@ -339,13 +352,14 @@ ECSHIST_API const char *ecshist_result_next_token(const ecshist_result *result)
     return result->answer.next_token;
 }
 
-static int write_value(const struct ehi_value *value, ecshist_json_form form, char **out_json, size_t *out_length,
-                       struct ecshist_error *error)
+static int write_value(const struct ehi_value *value, ecshist_json_form form, char **out_json,
+                       size_t *out_length, struct ecshist_error *error)
 {
     struct ehi_json_style style = {.iso_times = form == ECSHIST_JSON_CLI,
                                    .indent = form == ECSHIST_JSON_CLI ? 4 : 0};
     struct ehi_buffer json = {0};
-    int rc = ehi_json_write(value, &style, &json) == ECSHIST_OK ? ECSHIST_OK : ehi_fail_memory(error);
+    int rc =
+        ehi_json_write(value, &style, &json) == ECSHIST_OK ? ECSHIST_OK : ehi_fail_memory(error);
     if (rc == ECSHIST_OK)
         rc = api_give_text(&json, out_json, out_length, error);
     if (rc != ECSHIST_OK)
@@ -353,8 +367,9 @@ static int write_value(const struct ehi_value *value, ecshist_json_form form, ch
     return rc;
 }
 
-ECSHIST_API int ecshist_result_to_json(const ecshist_result *result, ecshist_json_form form, char **out_json,
-                                       size_t *out_length, struct ecshist_error *error)
+ECSHIST_API int ecshist_result_to_json(const ecshist_result *result, ecshist_json_form form,
+                                       char **out_json, size_t *out_length,
+                                       struct ecshist_error *error)
 {
     if (result == NULL || out_json == NULL)
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
@@ -367,8 +382,9 @@ ECSHIST_API int ecshist_result_to_json(const ecshist_result *result, ecshist_jso
     return rc;
 }
 
-ECSHIST_API int ecshist_result_item_to_json(const ecshist_result *result, size_t index, ecshist_json_form form,
-                                            char **out_json, size_t *out_length, struct ecshist_error *error)
+ECSHIST_API int ecshist_result_item_to_json(const ecshist_result *result, size_t index,
+                                            ecshist_json_form form, char **out_json,
+                                            size_t *out_length, struct ecshist_error *error)
 {
     if (result == NULL || out_json == NULL)
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");

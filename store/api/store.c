@@ -11,7 +11,8 @@ ECSHIST_API const char *ecshist_version(void)
 int api_check_process(const struct ehi_store *store, struct ecshist_error *error)
 {
     if (store->pid != getpid())
-        return ehi_fail(error, ECSHIST_MISUSE, "a store's handle is not usable in a forked child: open it anew there");
+        return ehi_fail(error, ECSHIST_MISUSE,
+                        "a store's handle is not usable in a forked child: open it anew there");
     return ECSHIST_OK;
 }
 
@@ -20,17 +21,20 @@ static int check_options(const struct ecshist_open_options *options, struct ecsh
     uint32_t segment = options->segment_bytes;
     unsigned known = ECSHIST_OPEN_READ_ONLY | ECSHIST_OPEN_CREATE | ECSHIST_OPEN_EXCLUSIVE;
     if ((options->flags & ~known) != 0)
-        return ehi_fail(error, ECSHIST_INVALID, "unknown flags of ecshist_open: 0x%x", options->flags & ~known);
-    if (segment != 0 && (segment < ECSHIST_MIN_SEGMENT_BYTES || segment > ECSHIST_MAX_SEGMENT_BYTES))
-        return ehi_fail(error, ECSHIST_LIMIT, "segment_bytes must be %u to %u", ECSHIST_MIN_SEGMENT_BYTES,
-                        ECSHIST_MAX_SEGMENT_BYTES);
+        return ehi_fail(error, ECSHIST_INVALID, "unknown flags of ecshist_open: 0x%x",
+                        options->flags & ~known);
+    if (segment != 0 &&
+        (segment < ECSHIST_MIN_SEGMENT_BYTES || segment > ECSHIST_MAX_SEGMENT_BYTES))
+        return ehi_fail(error, ECSHIST_LIMIT, "segment_bytes must be %u to %u",
+                        ECSHIST_MIN_SEGMENT_BYTES, ECSHIST_MAX_SEGMENT_BYTES);
     if (options->map_bytes != 0 && options->map_bytes < ECSHIST_MIN_MAP_BYTES)
-        return ehi_fail(error, ECSHIST_LIMIT, "map_bytes must be at least %u", ECSHIST_MIN_MAP_BYTES);
+        return ehi_fail(error, ECSHIST_LIMIT, "map_bytes must be at least %u",
+                        ECSHIST_MIN_MAP_BYTES);
     return ECSHIST_OK;
 }
 
-ECSHIST_API int ecshist_open(const char *path, const struct ecshist_open_options *options, ecshist_store **out,
-                             struct ecshist_error *error)
+ECSHIST_API int ecshist_open(const char *path, const struct ecshist_open_options *options,
+                             ecshist_store **out, struct ecshist_error *error)
 {
     if (path == NULL || out == NULL)
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
@@ -57,8 +61,8 @@ ECSHIST_API void ecshist_close(ecshist_store *store)
 
 /* -- appending --------------------------------------------------------------------------------- */
 
-static int check_append(const struct ehi_store *store, const ecshist_event *const *events, size_t count,
-                        unsigned flags, struct ecshist_error *error)
+static int check_append(const struct ehi_store *store, const ecshist_event *const *events,
+                        size_t count, unsigned flags, struct ecshist_error *error)
 {
     if (store == NULL || events == NULL)
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
@@ -68,7 +72,8 @@ static int check_append(const struct ehi_store *store, const ecshist_event *cons
     if ((flags & ~(unsigned)(ECSHIST_APPEND_LENIENT | ECSHIST_APPEND_EACH)) != 0)
         return ehi_fail(error, ECSHIST_INVALID, "unknown flags of an append: 0x%x", flags);
     if (count == 0 || count > ECSHIST_MAX_BATCH_EVENTS)
-        return ehi_fail(error, ECSHIST_LIMIT, "an append takes 1 to %u events, not %zu", ECSHIST_MAX_BATCH_EVENTS, count);
+        return ehi_fail(error, ECSHIST_LIMIT, "an append takes 1 to %u events, not %zu",
+                        ECSHIST_MAX_BATCH_EVENTS, count);
     size_t bytes = 0;
     for (size_t i = 0; i < count; i++) {
         if (events[i] == NULL)
@@ -83,8 +88,9 @@ static int check_append(const struct ehi_store *store, const ecshist_event *cons
 
 typedef int append_fn(struct ehi_store *store, struct ehi_request *request);
 
-static int append(append_fn *how, struct ehi_store *store, const ecshist_event *const *events, size_t count,
-                  unsigned flags, struct ecshist_append_result *results, struct ecshist_error *error)
+static int append(append_fn *how, struct ehi_store *store, const ecshist_event *const *events,
+                  size_t count, unsigned flags, struct ecshist_append_result *results,
+                  struct ecshist_error *error)
 {
     struct ecshist_error own = ECSHIST_ERROR_INIT;
     struct ehi_slice few[16];
@@ -109,31 +115,35 @@ static unsigned append_flags(const struct ecshist_append_options *options)
     return options == NULL ? 0 : options->flags;
 }
 
-ECSHIST_API int ecshist_append(ecshist_store *store, const ecshist_event *const *events, size_t count,
-                               const struct ecshist_append_options *options, struct ecshist_append_result *results,
-                               struct ecshist_error *error)
+ECSHIST_API int ecshist_append(ecshist_store *store, const ecshist_event *const *events,
+                               size_t count, const struct ecshist_append_options *options,
+                               struct ecshist_append_result *results, struct ecshist_error *error)
 {
     int rc = check_append(api_store(store), events, count, append_flags(options), error);
     if (rc == ECSHIST_OK && api_store(store)->read_only)
         rc = ehi_fail(error, ECSHIST_READ_ONLY, "the store was opened read-only");
     if (rc != ECSHIST_OK)
         return rc;
-    return append(ehi_store_append, api_store(store), events, count, append_flags(options), results, error);
+    return append(ehi_store_append, api_store(store), events, count, append_flags(options), results,
+                  error);
 }
 
-ECSHIST_API int ecshist_append_dry_run(ecshist_store *store, const ecshist_event *const *events, size_t count,
-                                       const struct ecshist_append_options *options,
-                                       struct ecshist_append_result *results, struct ecshist_error *error)
+ECSHIST_API int ecshist_append_dry_run(ecshist_store *store, const ecshist_event *const *events,
+                                       size_t count, const struct ecshist_append_options *options,
+                                       struct ecshist_append_result *results,
+                                       struct ecshist_error *error)
 {
     int rc = check_append(api_store(store), events, count, append_flags(options), error);
     if (rc != ECSHIST_OK)
         return rc;
-    return append(ehi_store_dry_run, api_store(store), events, count, append_flags(options), results, error);
+    return append(ehi_store_dry_run, api_store(store), events, count, append_flags(options),
+                  results, error);
 }
 
 ECSHIST_API int ecshist_append_json(ecshist_store *store, const char *json, size_t length,
                                     const struct ecshist_append_options *options,
-                                    struct ecshist_append_result *result, struct ecshist_error *error)
+                                    struct ecshist_append_result *result,
+                                    struct ecshist_error *error)
 {
     ecshist_event *event;
     int rc = ecshist_event_from_json(json, length, &event, error);
@@ -147,8 +157,8 @@ ECSHIST_API int ecshist_append_json(ecshist_store *store, const char *json, size
 
 /* -- upkeep ------------------------------------------------------------------------------------ */
 
-ECSHIST_API int ecshist_rebuild_index(ecshist_store *store, ecshist_progress_fn progress, void *context,
-                                      struct ecshist_error *error)
+ECSHIST_API int ecshist_rebuild_index(ecshist_store *store, ecshist_progress_fn progress,
+                                      void *context, struct ecshist_error *error)
 {
     if (store == NULL)
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
@@ -190,15 +200,18 @@ static int read_stat(struct ehi_store *store, struct ehi_db *db, struct ecshist_
     if (rc == ECSHIST_OK && !found)
         rc = ehi_fail(error, ECSHIST_INDEX, "the index is empty: rebuild it");
     if (rc == ECSHIST_OK)
-        rc = ehi_db_sizes(db, &stat->index_bytes, &stat->index_map_bytes, &stat->reader_count, error);
+        rc = ehi_db_sizes(db, &stat->index_bytes, &stat->index_map_bytes, &stat->reader_count,
+                          error);
     if (rc != ECSHIST_OK)
         return rc;
     copy_head(&head, stat);
     struct ehi_position tail = ehi_head_position(&head);
-    return ehi_log_sizes(store->log, &tail, &stat->segment_count, &stat->log_bytes, &stat->log_used_bytes, error);
+    return ehi_log_sizes(store->log, &tail, &stat->segment_count, &stat->log_bytes,
+                         &stat->log_used_bytes, error);
 }
 
-ECSHIST_API int ecshist_stat(ecshist_store *store, struct ecshist_stat *stat, struct ecshist_error *error)
+ECSHIST_API int ecshist_stat(ecshist_store *store, struct ecshist_stat *stat,
+                             struct ecshist_error *error)
 {
     if (store == NULL || stat == NULL)
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");

@@ -61,7 +61,10 @@ static inline struct ehi_slice ehi_buffer_slice(const struct ehi_buffer *buffer)
 }
 
 /* Little-endian (files) and big-endian (keys: byte order is number order). */
-static inline uint16_t ehi_get_le16(const uint8_t *p) { return (uint16_t)(p[0] | p[1] << 8); }
+static inline uint16_t ehi_get_le16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] | p[1] << 8);
+}
 static inline uint32_t ehi_get_le32(const uint8_t *p)
 {
     return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;

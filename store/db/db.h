@@ -17,7 +17,7 @@ struct ehi_db_txn; /* a transaction: reading, or the one that writes */
 /* What the index says of itself: the row `head` of table meta, written once in every commit. */
 struct ehi_db_head {
     uint64_t segment, offset, next_seq, frame_offset, frame_checksum; /* the log position applied */
-    uint64_t next_id;                                                 /* ids of subjects: 1, 2, … */
+    uint64_t next_id; /* ids of subjects: 1, 2, … */
     uint64_t event_count, ignored_count, revision_count, service_count;
     uint64_t by_status[16];
     int64_t min_time_us, max_time_us;
@@ -42,8 +42,8 @@ struct ehi_db_listed {
 };
 
 /* Opens (creates: with its directory's data.mdb) the environment in directory `path`. read_only_fs: MDB_RDONLY|NOLOCK. */
-int ehi_db_open(const char *path, uint64_t map_bytes, bool create, bool read_only, struct ehi_db **out,
-                struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_db_open(const char *path, uint64_t map_bytes, bool create, bool read_only,
+                struct ehi_db **out, struct ecshist_error *error) ECSHIST_CHECKED;
 /* Counted: ehi_db_open gives 1. The last release closes. */
 struct ehi_db *ehi_db_ref(struct ehi_db *db);
 void ehi_db_release(struct ehi_db *db);
@@ -55,21 +55,22 @@ int ehi_db_sizes(struct ehi_db *db, uint64_t *file_bytes, uint64_t *map_bytes, u
                  struct ecshist_error *error) ECSHIST_CHECKED;
 void ehi_db_check_readers(struct ehi_db *db);
 
-int ehi_db_begin(struct ehi_db *db, bool write, struct ehi_db_txn **out, struct ecshist_error *error)
-    ECSHIST_CHECKED;
+int ehi_db_begin(struct ehi_db *db, bool write, struct ehi_db_txn **out,
+                 struct ecshist_error *error) ECSHIST_CHECKED;
 void ehi_db_abort(struct ehi_db_txn *txn);
 /* Ends the transaction in either case. FULL, INDEX. */
 int ehi_db_commit(struct ehi_db_txn *txn, struct ecshist_error *error) ECSHIST_CHECKED;
 
 /* Reads: OK with *found, or INDEX. */
-int ehi_db_get_head(struct ehi_db_txn *txn, struct ehi_db_head *head, bool *found, struct ecshist_error *error)
-    ECSHIST_CHECKED;
+int ehi_db_get_head(struct ehi_db_txn *txn, struct ehi_db_head *head, bool *found,
+                    struct ecshist_error *error) ECSHIST_CHECKED;
 /* An ARN's subject id. The ARN is compared: a collision of hashes is INDEX. */
-int ehi_db_find(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash, uint64_t *id, bool *found,
-                struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_db_find(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash, uint64_t *id,
+                bool *found, struct ecshist_error *error) ECSHIST_CHECKED;
 /* A subject's state (kind: DEPLOYMENT, REVISION, SERVICE). */
-int ehi_db_get_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id, struct ehi_slice *state,
-                     bool *found, struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_db_get_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id,
+                     struct ehi_slice *state, bool *found, struct ecshist_error *error)
+    ECSHIST_CHECKED;
 
 /* Table walks. All zero but txn; ehi_db_walk_end always. */
 struct ehi_db_walk {
@@ -81,11 +82,12 @@ struct ehi_db_walk {
 };
 /* A subject's timeline in seq order, a row at a time: entries read into `entries`. */
 void ehi_db_timeline(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_t subject_id);
-int ehi_db_timeline_next(struct ehi_db_walk *walk, struct ehi_db_entry entries[EHI_DB_CHUNK], unsigned *count,
-                         bool *found, struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_db_timeline_next(struct ehi_db_walk *walk, struct ehi_db_entry entries[EHI_DB_CHUNK],
+                         unsigned *count, bool *found, struct ecshist_error *error) ECSHIST_CHECKED;
 /* The subject's last row only. */
-int ehi_db_timeline_last(struct ehi_db_txn *txn, uint64_t subject_id, struct ehi_db_entry entries[EHI_DB_CHUNK],
-                         unsigned *count, struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_db_timeline_last(struct ehi_db_txn *txn, uint64_t subject_id,
+                         struct ehi_db_entry entries[EHI_DB_CHUNK], unsigned *count,
+                         struct ecshist_error *error) ECSHIST_CHECKED;
 /* A service's deployments, newest createdAt first, then greatest created_seq. from: at or behind this place; NULL: all. */
 void ehi_db_listed(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_t service_id,
                    const struct ehi_db_listed *from);
@@ -94,8 +96,8 @@ int ehi_db_listed_next(struct ehi_db_walk *walk, struct ehi_db_listed *row, bool
 /* Ids of the services of a name hash (ehi_db_name_hash of cluster and service name; service empty: of the cluster). */
 uint64_t ehi_db_name_hash(struct ehi_slice cluster, struct ehi_slice service);
 void ehi_db_named(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_t name_hash);
-int ehi_db_named_next(struct ehi_db_walk *walk, uint64_t *service_id, bool *found, struct ecshist_error *error)
-    ECSHIST_CHECKED;
+int ehi_db_named_next(struct ehi_db_walk *walk, uint64_t *service_id, bool *found,
+                      struct ecshist_error *error) ECSHIST_CHECKED;
 /* All states of a kind, by id. */
 void ehi_db_states(struct ehi_db_walk *walk, struct ehi_db_txn *txn, enum ehi_arn_kind kind);
 int ehi_db_states_next(struct ehi_db_walk *walk, uint64_t *id, struct ehi_slice *state, bool *found,
@@ -103,19 +105,21 @@ int ehi_db_states_next(struct ehi_db_walk *walk, uint64_t *id, struct ehi_slice 
 void ehi_db_walk_end(struct ehi_db_walk *walk);
 
 /* Writes, in the write transaction. FULL, INDEX. */
-int ehi_db_put_head(struct ehi_db_txn *txn, const struct ehi_db_head *head, struct ecshist_error *error)
-    ECSHIST_CHECKED;
-int ehi_db_put_arn(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash, uint64_t id,
-                   struct ecshist_error *error) ECSHIST_CHECKED;
-int ehi_db_put_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id, struct ehi_slice state,
-                     struct ecshist_error *error) ECSHIST_CHECKED;
-int ehi_db_put_timeline(struct ehi_db_txn *txn, uint64_t subject_id, const struct ehi_db_entry *entries,
-                        unsigned count, struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_db_put_head(struct ehi_db_txn *txn, const struct ehi_db_head *head,
+                    struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_db_put_arn(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash,
+                   uint64_t id, struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_db_put_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id,
+                     struct ehi_slice state, struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_db_put_timeline(struct ehi_db_txn *txn, uint64_t subject_id,
+                        const struct ehi_db_entry *entries, unsigned count,
+                        struct ecshist_error *error) ECSHIST_CHECKED;
 int ehi_db_put_listed(struct ehi_db_txn *txn, uint64_t service_id, const struct ehi_db_listed *row,
                       struct ecshist_error *error) ECSHIST_CHECKED;
-int ehi_db_delete_listed(struct ehi_db_txn *txn, uint64_t service_id, const struct ehi_db_listed *row,
-                         struct ecshist_error *error) ECSHIST_CHECKED;
-int ehi_db_put_name(struct ehi_db_txn *txn, uint64_t name_hash, uint64_t service_id, struct ecshist_error *error)
+int ehi_db_delete_listed(struct ehi_db_txn *txn, uint64_t service_id,
+                         const struct ehi_db_listed *row, struct ecshist_error *error)
     ECSHIST_CHECKED;
+int ehi_db_put_name(struct ehi_db_txn *txn, uint64_t name_hash, uint64_t service_id,
+                    struct ecshist_error *error) ECSHIST_CHECKED;
 
 #endif

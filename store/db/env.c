@@ -15,11 +15,13 @@ int db_fail(int lmdb_code, const char *what, struct ecshist_error *error)
         return ehi_fail_memory(error);
     if (lmdb_code == MDB_MAP_RESIZED)
         return ehi_fail(error, ECSHIST_FULL,
-                        "another process has made the index larger than the map of this one: close the store and open "
+                        "another process has made the index larger than the map of this one: close "
+                        "the store and open "
                         "it again");
     if (lmdb_code == MDB_MAP_FULL)
         return ehi_fail(error, ECSHIST_FULL,
-                        "the index's map is full: close the store everywhere and open it again, the map grows then");
+                        "the index's map is full: close the store everywhere and open it again, "
+                        "the map grows then");
     int code = ehi_fail(error, ECSHIST_INDEX, "%s: %s", what, mdb_strerror(lmdb_code));
     if (error != NULL && lmdb_code > 0)
         error->system_errno = lmdb_code;
@@ -82,10 +84,12 @@ static int check_whole(MDB_env *env)
         return rc;
     if (fstat(fd, &st) != 0)
         return errno;
-    return (uint64_t)st.st_size < (info.me_last_pgno + 1) * (uint64_t)pages.ms_psize ? MDB_CORRUPTED : 0;
+    return (uint64_t)st.st_size < (info.me_last_pgno + 1) * (uint64_t)pages.ms_psize ? MDB_CORRUPTED
+                                                                                     : 0;
 }
 
-static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, bool create, bool read_only)
+static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, bool create,
+                    bool read_only)
 {
     int rc = mdb_env_create(&db->env);
     if (rc != 0)
@@ -113,8 +117,8 @@ static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, boo
     return rc;
 }
 
-int ehi_db_open(const char *path, uint64_t map_bytes, bool create, bool read_only, struct ehi_db **out,
-                struct ecshist_error *error)
+int ehi_db_open(const char *path, uint64_t map_bytes, bool create, bool read_only,
+                struct ehi_db **out, struct ecshist_error *error)
 {
     struct ehi_db *db = calloc(1, sizeof(*db));
     size_t length = strlen(path) + sizeof("/data.mdb");
@@ -226,7 +230,8 @@ static struct ehi_db_txn *take_spare(struct ehi_db *db)
     return NULL;
 }
 
-int ehi_db_begin(struct ehi_db *db, bool write, struct ehi_db_txn **out, struct ecshist_error *error)
+int ehi_db_begin(struct ehi_db *db, bool write, struct ehi_db_txn **out,
+                 struct ecshist_error *error)
 {
     struct ehi_db_txn *txn = write ? NULL : take_spare(db);
     if (txn == NULL) {
@@ -240,7 +245,9 @@ int ehi_db_begin(struct ehi_db *db, bool write, struct ehi_db_txn **out, struct 
         }
         if (rc != 0) {
             free(txn);
-            return db_fail(rc, write ? "beginning a write of the index" : "beginning a read of the index", error);
+            return db_fail(
+                rc, write ? "beginning a write of the index" : "beginning a read of the index",
+                error);
         }
     }
     txn->db = ehi_db_ref(db);

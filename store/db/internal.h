@@ -10,7 +10,17 @@
 #include <pthread.h>
 #include <sys/types.h>
 
-enum db_table { T_META, T_ARNS, T_DEPLOYMENTS, T_REVISIONS, T_SERVICES, T_TIMELINE, T_LISTED, T_NAMES, T_COUNT };
+enum db_table {
+    T_META,
+    T_ARNS,
+    T_DEPLOYMENTS,
+    T_REVISIONS,
+    T_SERVICES,
+    T_TIMELINE,
+    T_LISTED,
+    T_NAMES,
+    T_COUNT
+};
 
 struct ehi_db {
     MDB_env *env;

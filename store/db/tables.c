@@ -3,7 +3,12 @@
 
 #include <stdlib.h>
 
-enum { HEAD_FIELDS = 10 + 16 + 2, HEAD_BYTES = HEAD_FIELDS * 8 + 16, ENTRY_BYTES = 24, LISTED_KEY = 24 };
+enum {
+    HEAD_FIELDS = 10 + 16 + 2,
+    HEAD_BYTES = HEAD_FIELDS * 8 + 16,
+    ENTRY_BYTES = 24,
+    LISTED_KEY = 24
+};
 
 static enum db_table state_table(enum ehi_arn_kind kind)
 {
@@ -12,8 +17,8 @@ static enum db_table state_table(enum ehi_arn_kind kind)
     return kind == EHI_ARN_REVISION ? T_REVISIONS : T_SERVICES;
 }
 
-static int get(struct ehi_db_txn *txn, enum db_table table, MDB_val key, struct ehi_slice *value, bool *found,
-               struct ecshist_error *error)
+static int get(struct ehi_db_txn *txn, enum db_table table, MDB_val key, struct ehi_slice *value,
+               bool *found, struct ecshist_error *error)
 {
     MDB_val data;
     int rc = mdb_get(txn->txn, txn->db->tables[table], &key, &data);
@@ -25,7 +30,8 @@ static int get(struct ehi_db_txn *txn, enum db_table table, MDB_val key, struct 
     return ECSHIST_OK;
 }
 
-static int put(struct ehi_db_txn *txn, enum db_table table, MDB_val key, MDB_val value, struct ecshist_error *error)
+static int put(struct ehi_db_txn *txn, enum db_table table, MDB_val key, MDB_val value,
+               struct ecshist_error *error)
 {
     int rc = mdb_put(txn->txn, txn->db->tables[table], &key, &value, 0);
     return rc == 0 ? ECSHIST_OK : db_fail(rc, "writing the index", error);
@@ -33,22 +39,24 @@ static int put(struct ehi_db_txn *txn, enum db_table table, MDB_val key, MDB_val
 
 static int malformed(const char *table, struct ecshist_error *error)
 {
-    return ehi_fail(error, ECSHIST_INDEX, "a row of the index's table %s is not well-formed: rebuild the index",
-                    table);
+    return ehi_fail(error, ECSHIST_INDEX,
+                    "a row of the index's table %s is not well-formed: rebuild the index", table);
 }
 
 /* The head as numbers in a row, so that reading and writing cannot disagree. */
 static void head_fields(struct ehi_db_head *head, uint64_t *fields[HEAD_FIELDS - 2])
 {
-    uint64_t *named[10] = {&head->segment,      &head->offset,         &head->next_seq,    &head->frame_offset,
-                           &head->frame_checksum, &head->next_id,      &head->event_count, &head->ignored_count,
-                           &head->revision_count, &head->service_count};
+    uint64_t *named[10] = {&head->segment,      &head->offset,         &head->next_seq,
+                           &head->frame_offset, &head->frame_checksum, &head->next_id,
+                           &head->event_count,  &head->ignored_count,  &head->revision_count,
+                           &head->service_count};
     memcpy(fields, named, sizeof(named));
     for (int i = 0; i < 16; i++)
         fields[10 + i] = &head->by_status[i];
 }
 
-int ehi_db_get_head(struct ehi_db_txn *txn, struct ehi_db_head *head, bool *found, struct ecshist_error *error)
+int ehi_db_get_head(struct ehi_db_txn *txn, struct ehi_db_head *head, bool *found,
+                    struct ecshist_error *error)
 {
     struct ehi_slice row;
     int rc = get(txn, T_META, db_val("head", 4), &row, found, error);
@@ -68,7 +76,8 @@ int ehi_db_get_head(struct ehi_db_txn *txn, struct ehi_db_head *head, bool *foun
     return ECSHIST_OK;
 }
 
-int ehi_db_put_head(struct ehi_db_txn *txn, const struct ehi_db_head *head, struct ecshist_error *error)
+int ehi_db_put_head(struct ehi_db_txn *txn, const struct ehi_db_head *head,
+                    struct ecshist_error *error)
 {
     uint8_t row[HEAD_BYTES + 8];
     struct ehi_db_head copy = *head;
@@ -90,8 +99,8 @@ static void hash_key(struct ehi_hash128 hash, uint8_t key[16])
     ehi_put_be64(key + 8, hash.low);
 }
 
-int ehi_db_find(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash, uint64_t *id, bool *found,
-                struct ecshist_error *error)
+int ehi_db_find(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash, uint64_t *id,
+                bool *found, struct ecshist_error *error)
 {
     uint8_t key[16];
     hash_key(hash, key);
@@ -102,14 +111,14 @@ int ehi_db_find(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128
     if (row.length < 8)
         return malformed("arns", error);
     if (!ehi_slice_equal(ehi_slice(row.data + 8, row.length - 8), arn))
-        return ehi_fail(error, ECSHIST_INDEX, "two ARNs have the same hash: %.*s and %.*s", EHI_FMT(arn),
-                        (int)(row.length - 8), (const char *)row.data + 8);
+        return ehi_fail(error, ECSHIST_INDEX, "two ARNs have the same hash: %.*s and %.*s",
+                        EHI_FMT(arn), (int)(row.length - 8), (const char *)row.data + 8);
     *id = ehi_get_le64(row.data);
     return ECSHIST_OK;
 }
 
-int ehi_db_put_arn(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash, uint64_t id,
-                   struct ecshist_error *error)
+int ehi_db_put_arn(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash,
+                   uint64_t id, struct ecshist_error *error)
 {
     uint8_t key[16];
     hash_key(hash, key);
@@ -121,38 +130,42 @@ int ehi_db_put_arn(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash
     return put(txn, T_ARNS, db_val(key, sizeof(key)), db_val(row, 8 + arn.length), error);
 }
 
-int ehi_db_get_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id, struct ehi_slice *state,
-                     bool *found, struct ecshist_error *error)
+int ehi_db_get_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id,
+                     struct ehi_slice *state, bool *found, struct ecshist_error *error)
 {
     uint8_t key[8];
     ehi_put_be64(key, id);
     return get(txn, state_table(kind), db_val(key, sizeof(key)), state, found, error);
 }
 
-int ehi_db_put_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id, struct ehi_slice state,
-                     struct ecshist_error *error)
+int ehi_db_put_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id,
+                     struct ehi_slice state, struct ecshist_error *error)
 {
     uint8_t key[8];
     ehi_put_be64(key, id);
-    return put(txn, state_table(kind), db_val(key, sizeof(key)), db_val(state.data, state.length), error);
+    return put(txn, state_table(kind), db_val(key, sizeof(key)), db_val(state.data, state.length),
+               error);
 }
 
 static int read_entries(MDB_val row, struct ehi_db_entry entries[EHI_DB_CHUNK], unsigned *count,
                         struct ecshist_error *error)
 {
-    if (row.mv_size == 0 || row.mv_size % ENTRY_BYTES != 0 || row.mv_size > ENTRY_BYTES * EHI_DB_CHUNK)
+    if (row.mv_size == 0 || row.mv_size % ENTRY_BYTES != 0 ||
+        row.mv_size > ENTRY_BYTES * EHI_DB_CHUNK)
         return malformed("timeline", error);
     const uint8_t *p = row.mv_data;
     *count = (unsigned)(row.mv_size / ENTRY_BYTES);
     for (unsigned i = 0; i < *count; i++, p += ENTRY_BYTES) {
-        entries[i] = (struct ehi_db_entry){ehi_get_le64(p), ehi_get_le64(p + 8), ehi_get_le32(p + 16),
-                                           ehi_get_le16(p + 20), ehi_get_le16(p + 22)};
+        entries[i] =
+            (struct ehi_db_entry){ehi_get_le64(p), ehi_get_le64(p + 8), ehi_get_le32(p + 16),
+                                  ehi_get_le16(p + 20), ehi_get_le16(p + 22)};
     }
     return ECSHIST_OK;
 }
 
-int ehi_db_put_timeline(struct ehi_db_txn *txn, uint64_t subject_id, const struct ehi_db_entry *entries,
-                        unsigned count, struct ecshist_error *error)
+int ehi_db_put_timeline(struct ehi_db_txn *txn, uint64_t subject_id,
+                        const struct ehi_db_entry *entries, unsigned count,
+                        struct ecshist_error *error)
 {
     uint8_t key[16], row[ENTRY_BYTES * EHI_DB_CHUNK], *p = row;
     ehi_put_be64(key, subject_id);
@@ -167,7 +180,8 @@ int ehi_db_put_timeline(struct ehi_db_txn *txn, uint64_t subject_id, const struc
     return put(txn, T_TIMELINE, db_val(key, sizeof(key)), db_val(row, (size_t)(p - row)), error);
 }
 
-static void listed_key(uint64_t service_id, const struct ehi_db_listed *row, uint8_t key[LISTED_KEY])
+static void listed_key(uint64_t service_id, const struct ehi_db_listed *row,
+                       uint8_t key[LISTED_KEY])
 {
     uint64_t created = row->created_at_us < 0 ? 0 : (uint64_t)row->created_at_us;
     ehi_put_be64(key, service_id);
@@ -185,8 +199,8 @@ int ehi_db_put_listed(struct ehi_db_txn *txn, uint64_t service_id, const struct 
     return put(txn, T_LISTED, db_val(key, sizeof(key)), db_val(value, sizeof(value)), error);
 }
 
-int ehi_db_delete_listed(struct ehi_db_txn *txn, uint64_t service_id, const struct ehi_db_listed *row,
-                         struct ecshist_error *error)
+int ehi_db_delete_listed(struct ehi_db_txn *txn, uint64_t service_id,
+                         const struct ehi_db_listed *row, struct ecshist_error *error)
 {
     uint8_t key[LISTED_KEY];
     listed_key(service_id, row, key);
@@ -201,7 +215,8 @@ uint64_t ehi_db_name_hash(struct ehi_slice cluster, struct ehi_slice service)
     return ehi_hash128_parts(parts, 3).low;
 }
 
-int ehi_db_put_name(struct ehi_db_txn *txn, uint64_t name_hash, uint64_t service_id, struct ecshist_error *error)
+int ehi_db_put_name(struct ehi_db_txn *txn, uint64_t name_hash, uint64_t service_id,
+                    struct ecshist_error *error)
 {
     uint8_t key[16];
     ehi_put_be64(key, name_hash);
@@ -217,8 +232,8 @@ static void walk_begin(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_
     ehi_put_be64(walk->after, id);
 }
 
-static int walk_next(struct ehi_db_walk *walk, enum db_table table, bool prefixed, MDB_val *key, MDB_val *row,
-                     bool *found, struct ecshist_error *error)
+static int walk_next(struct ehi_db_walk *walk, enum db_table table, bool prefixed, MDB_val *key,
+                     MDB_val *row, bool *found, struct ecshist_error *error)
 {
     *found = false;
     int rc = 0;
@@ -254,8 +269,8 @@ void ehi_db_timeline(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_t 
     walk_begin(walk, txn, subject_id);
 }
 
-int ehi_db_timeline_next(struct ehi_db_walk *walk, struct ehi_db_entry entries[EHI_DB_CHUNK], unsigned *count,
-                         bool *found, struct ecshist_error *error)
+int ehi_db_timeline_next(struct ehi_db_walk *walk, struct ehi_db_entry entries[EHI_DB_CHUNK],
+                         unsigned *count, bool *found, struct ecshist_error *error)
 {
     MDB_val key, row;
     int rc = walk_next(walk, T_TIMELINE, true, &key, &row, found, error);
@@ -264,8 +279,9 @@ int ehi_db_timeline_next(struct ehi_db_walk *walk, struct ehi_db_entry entries[E
     return read_entries(row, entries, count, error);
 }
 
-int ehi_db_timeline_last(struct ehi_db_txn *txn, uint64_t subject_id, struct ehi_db_entry entries[EHI_DB_CHUNK],
-                         unsigned *count, struct ecshist_error *error)
+int ehi_db_timeline_last(struct ehi_db_txn *txn, uint64_t subject_id,
+                         struct ehi_db_entry entries[EHI_DB_CHUNK], unsigned *count,
+                         struct ecshist_error *error)
 {
     *count = 0;
     MDB_cursor *cursor;
@@ -316,7 +332,8 @@ void ehi_db_named(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_t nam
     walk_begin(walk, txn, name_hash);
 }
 
-int ehi_db_named_next(struct ehi_db_walk *walk, uint64_t *service_id, bool *found, struct ecshist_error *error)
+int ehi_db_named_next(struct ehi_db_walk *walk, uint64_t *service_id, bool *found,
+                      struct ecshist_error *error)
 {
     MDB_val key, value;
     int rc = walk_next(walk, T_NAMES, true, &key, &value, found, error);

@@ -10,7 +10,8 @@
 
 /* -- one request onto a batch ------------------------------------------------------------------ */
 
-static void set_result(struct ehi_request *request, size_t i, const struct ehi_outcome *outcome, const char *reason)
+static void set_result(struct ehi_request *request, size_t i, const struct ehi_outcome *outcome,
+                       const char *reason)
 {
     if (request->outcomes != NULL)
         request->outcomes[i] = *outcome;
@@ -56,8 +57,8 @@ enum request_fate { TAKEN, TAKEN_BACK };
  * Applies a request's events. An all-or-nothing request with a refused event after others is TAKEN_BACK: the batch must
  * be folded anew without it. A failure of the machinery is the return.
  */
-static int apply_request(struct ehi_batch *batch, struct ehi_request *request, enum request_fate *fate,
-                         struct ecshist_error *failure)
+static int apply_request(struct ehi_batch *batch, struct ehi_request *request,
+                         enum request_fate *fate, struct ecshist_error *failure)
 {
     bool lenient = (request->flags & ECSHIST_APPEND_LENIENT) != 0;
     bool each = (request->flags & ECSHIST_APPEND_EACH) != 0;
@@ -96,8 +97,9 @@ static bool settled(const struct ehi_request *request)
 }
 
 /* All of the group's requests onto the batch; again from the start as long as one must be taken back. */
-static int apply_group(struct ehi_store *store, struct ehi_db_txn *txn, const struct ehi_db_head *head,
-                       struct ehi_request *group, struct ecshist_error *failure)
+static int apply_group(struct ehi_store *store, struct ehi_db_txn *txn,
+                       const struct ehi_db_head *head, struct ehi_request *group,
+                       struct ecshist_error *failure)
 {
     for (struct ehi_request *r = group; r != NULL; r = r->next)
         r->code = ECSHIST_OK;
@@ -129,7 +131,8 @@ static int encode_frame(struct ehi_store *store, struct ecshist_error *error)
     store->payload.length = 0;
     for (uint32_t i = 0; i < count; i++) {
         size_t at = store->payload.length;
-        if (ehi_buffer_append(&store->payload, records[i].record.data, records[i].record.length) != ECSHIST_OK)
+        if (ehi_buffer_append(&store->payload, records[i].record.data, records[i].record.length) !=
+            ECSHIST_OK)
             return ehi_fail_memory(error);
         ehi_record_stamp(store->payload.data + at, records[i].seq, now_us, records[i].flags,
                          ehi_log_seed(store->log));
@@ -138,21 +141,23 @@ static int encode_frame(struct ehi_store *store, struct ecshist_error *error)
     return ECSHIST_OK;
 }
 
-static int write_frame(struct ehi_store *store, struct ehi_position *position, struct ecshist_error *error)
+static int write_frame(struct ehi_store *store, struct ehi_position *position,
+                       struct ecshist_error *error)
 {
     struct ehi_batch_record *records = ehi_batch_records(store->batch);
     uint32_t count = ehi_batch_count(store->batch);
     int rc = encode_frame(store, error);
     if (rc == ECSHIST_OK)
-        rc = ehi_log_append(store->log, position, ehi_buffer_slice(&store->payload), count, records[0].seq, error);
+        rc = ehi_log_append(store->log, position, ehi_buffer_slice(&store->payload), count,
+                            records[0].seq, error);
     for (uint32_t i = 0; i < count && rc == ECSHIST_OK; i++)
         records[i].offset += position->frame_offset + EHI_FRAME_HEADER_BYTES;
     return rc;
 }
 
 /* The events are durable; what fails from here on only delays that they are seen. */
-static int index_frame(struct ehi_store *store, struct ehi_db_txn **txn, const struct ehi_position *position,
-                       struct ecshist_error *error)
+static int index_frame(struct ehi_store *store, struct ehi_db_txn **txn,
+                       const struct ehi_position *position, struct ecshist_error *error)
 {
     ehi_head_set_position(ehi_batch_head(store->batch), position);
     int rc = ehi_batch_put(store->batch, error);
@@ -176,7 +181,8 @@ static int begin_at_tail(struct ehi_store *store, struct ehi_db *db, struct ehi_
             return rc;
         struct ehi_position position = ehi_head_position(head);
         if (!found || ehi_log_at_end(store->log, &position))
-            return found ? ECSHIST_OK : ehi_fail(error, ECSHIST_INDEX, "the index is empty: rebuild it");
+            return found ? ECSHIST_OK
+                         : ehi_fail(error, ECSHIST_INDEX, "the index is empty: rebuild it");
         /* A writer died between its flush and its commit: its events first. */
         ehi_db_abort(*txn);
         *txn = NULL;
@@ -207,7 +213,8 @@ static int run_locked(struct ehi_store *store, struct ehi_db *db, struct ehi_req
     return rc;
 }
 
-static int run_group(struct ehi_store *store, struct ehi_request *group, struct ecshist_error *error)
+static int run_group(struct ehi_store *store, struct ehi_request *group,
+                     struct ecshist_error *error)
 {
     int rc = ehi_store_lock(store, error);
     if (rc != ECSHIST_OK)
@@ -273,9 +280,11 @@ static void lead(struct ehi_store *store)
     bool poisoned = store->poisoned;
     pthread_mutex_unlock(&store->queue_mutex);
     struct ecshist_error error = ECSHIST_ERROR_INIT;
-    int rc = poisoned ? ehi_fail(&error, ECSHIST_OUTCOME_UNKNOWN,
-                                 "an earlier append's outcome is unknown: close the store and open it again")
-                      : run_group(store, group, &error);
+    int rc =
+        poisoned
+            ? ehi_fail(&error, ECSHIST_OUTCOME_UNKNOWN,
+                       "an earlier append's outcome is unknown: close the store and open it again")
+            : run_group(store, group, &error);
     pthread_mutex_lock(&store->queue_mutex);
     finish_group(group, rc, &error);
     store->leading = false;

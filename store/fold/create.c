@@ -62,7 +62,8 @@ static int place(const char *temporary, const char *path, struct ecshist_error *
     if (rename(temporary, path) == 0)
         return flush_parent(path, error);
     if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR)
-        return ehi_fail(error, ECSHIST_EXISTS, "%s exists already, and is not an empty directory", path);
+        return ehi_fail(error, ECSHIST_EXISTS, "%s exists already, and is not an empty directory",
+                        path);
     return ehi_fail_errno(error, ECSHIST_IO, "renaming %s to %s", temporary, path);
 }
 
@@ -86,7 +87,8 @@ int ehi_store_create(const char *path, struct ecshist_error *error)
         goto out;
     }
     dir_fd = open(temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    rc = dir_fd < 0 ? ehi_fail_errno(error, ECSHIST_IO, "opening %s", temporary) : fill(dir_fd, temporary, error);
+    rc = dir_fd < 0 ? ehi_fail_errno(error, ECSHIST_IO, "opening %s", temporary)
+                    : fill(dir_fd, temporary, error);
     if (rc == ECSHIST_OK)
         rc = place(temporary, plain, error);
     if (rc != ECSHIST_OK)

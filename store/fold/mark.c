@@ -12,7 +12,16 @@
 
 /* The 64 bytes of the file. Not part of the lasting format: another index format is a rebuild. */
 #define MARK_MAGIC "ECSHMRK1"
-enum { AT_MAGIC = 0, AT_FORMAT = 8, AT_CLEAN = 12, AT_STORE_ID = 16, AT_BOOT_ID = 32, AT_INODE = 48, AT_CHECKSUM = 56, MARK_BYTES = 64 };
+enum {
+    AT_MAGIC = 0,
+    AT_FORMAT = 8,
+    AT_CLEAN = 12,
+    AT_STORE_ID = 16,
+    AT_BOOT_ID = 32,
+    AT_INODE = 48,
+    AT_CHECKSUM = 56,
+    MARK_BYTES = 64
+};
 
 static uint64_t data_inode(int index_fd)
 {
@@ -48,7 +57,8 @@ enum ehi_mark ehi_mark_read(int index_fd, const uint8_t store_id[16])
     return same ? EHI_MARK_IN_USE : EHI_MARK_UNTRUSTED;
 }
 
-int ehi_mark_write(int index_fd, const uint8_t store_id[16], bool clean, struct ecshist_error *error)
+int ehi_mark_write(int index_fd, const uint8_t store_id[16], bool clean,
+                   struct ecshist_error *error)
 {
     uint8_t mark[MARK_BYTES] = {0};
     memcpy(mark + AT_MAGIC, MARK_MAGIC, 8);
@@ -61,7 +71,8 @@ int ehi_mark_write(int index_fd, const uint8_t store_id[16], bool clean, struct 
     int fd = openat(index_fd, "mark", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return ehi_fail_errno(error, ECSHIST_IO, "writing the index's mark");
-    bool written = pwrite(fd, mark, MARK_BYTES, 0) == MARK_BYTES && fsync(fd) == 0 && fsync(index_fd) == 0;
+    bool written =
+        pwrite(fd, mark, MARK_BYTES, 0) == MARK_BYTES && fsync(fd) == 0 && fsync(index_fd) == 0;
     int rc = written ? ECSHIST_OK : ehi_fail_errno(error, ECSHIST_IO, "writing the index's mark");
     close(fd);
     return rc;

@@ -18,7 +18,7 @@ enum ehi_mark { EHI_MARK_UNTRUSTED = 0, EHI_MARK_CLEAN = 1, EHI_MARK_IN_USE = 2 
  */
 enum ehi_mark ehi_mark_read(int index_fd, const uint8_t store_id[16]);
 /* Writes the mark and makes it durable. IO. */
-int ehi_mark_write(int index_fd, const uint8_t store_id[16], bool clean, struct ecshist_error *error)
-    ECSHIST_CHECKED;
+int ehi_mark_write(int index_fd, const uint8_t store_id[16], bool clean,
+                   struct ecshist_error *error) ECSHIST_CHECKED;
 
 #endif

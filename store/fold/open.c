@@ -117,7 +117,8 @@ static bool read_head(struct ehi_db *db, struct ehi_db_head *head)
 }
 
 /* Where the log ends, found the long way: its index is of no help. */
-static int find_tail(struct ehi_store *store, struct ehi_position *tail, struct ecshist_error *error)
+static int find_tail(struct ehi_store *store, struct ehi_position *tail,
+                     struct ecshist_error *error)
 {
     ehi_log_start(store->log, tail);
     enum ehi_verdict verdict = EHI_FRAME;
@@ -130,17 +131,21 @@ static int find_tail(struct ehi_store *store, struct ehi_position *tail, struct 
 }
 
 /* A trusted index that has applied more than the log holds: the log has lost what was acknowledged. */
-static int check_lost(struct ehi_store *store, const struct ehi_db_head *head, struct ecshist_error *error)
+static int check_lost(struct ehi_store *store, const struct ehi_db_head *head,
+                      struct ecshist_error *error)
 {
     struct ehi_position tail;
     int rc = find_tail(store, &tail, error);
     if (rc != ECSHIST_OK || head->next_seq <= tail.next_seq)
         return rc;
     rc = ehi_fail(error, ECSHIST_DAMAGED,
-                  "the log ends after event %llu, but event %llu was acknowledged: bring the log's files back, or remove "
+                  "the log ends after event %llu, but event %llu was acknowledged: bring the log's "
+                  "files back, or remove "
                   "%s/index to go on without the lost events",
-                  (unsigned long long)tail.next_seq - 1, (unsigned long long)head->next_seq - 1, store->path);
-    return ehi_at(error, rc, "%020llu.seg:%llu", (unsigned long long)tail.segment, (unsigned long long)tail.offset);
+                  (unsigned long long)tail.next_seq - 1, (unsigned long long)head->next_seq - 1,
+                  store->path);
+    return ehi_at(error, rc, "%020llu.seg:%llu", (unsigned long long)tail.segment,
+                  (unsigned long long)tail.offset);
 }
 
 /*
@@ -206,7 +211,8 @@ static int settle_index(struct ehi_store *store, const struct ecshist_open_optio
     bool trusted = store->db != NULL;
     if (store->frozen && !trusted)
         return ehi_fail(error, ECSHIST_IO,
-                        "the index of %s must be rebuilt, and nothing can be written there", store->path);
+                        "the index of %s must be rebuilt, and nothing can be written there",
+                        store->path);
     if (!trusted)
         return ehi_rebuild(store, options->progress, options->progress_context, error);
     bool behind = behind_log(store);
@@ -273,7 +279,8 @@ static int open_dirs(struct ehi_store *store, int dir_fd, struct ecshist_error *
     store->dir_fd = dir_fd;
     store->log_fd = openat(dir_fd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (store->log_fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-        return ehi_fail(error, ECSHIST_FORMAT, "%s is not a store: it has no directory log", store->path);
+        return ehi_fail(error, ECSHIST_FORMAT, "%s is not a store: it has no directory log",
+                        store->path);
     if (store->log_fd < 0)
         return ehi_fail_errno(error, ECSHIST_IO, "opening %s/log", store->path);
     store->frozen = faccessat(dir_fd, ".", W_OK, AT_EACCESS) != 0;
@@ -284,8 +291,8 @@ static int open_dirs(struct ehi_store *store, int dir_fd, struct ecshist_error *
     return ECSHIST_OK;
 }
 
-static int open_store(struct ehi_store *store, int dir_fd, const struct ecshist_open_options *options,
-                      struct ecshist_error *error)
+static int open_store(struct ehi_store *store, int dir_fd,
+                      const struct ecshist_open_options *options, struct ecshist_error *error)
 {
     int rc = open_dirs(store, dir_fd, error);
     if (rc == ECSHIST_OK)
@@ -303,7 +310,8 @@ static int open_store(struct ehi_store *store, int dir_fd, const struct ecshist_
 static struct ehi_store *registered(const struct stat *st)
 {
     struct ehi_store *store = registry;
-    while (store != NULL && !(store->device == st->st_dev && store->inode == st->st_ino && store->pid == getpid()))
+    while (store != NULL &&
+           !(store->device == st->st_dev && store->inode == st->st_ino && store->pid == getpid()))
         store = store->next;
     return store;
 }
@@ -381,8 +389,8 @@ static int open_dir(const char *path, unsigned flags, int *out, struct ecshist_e
     return ECSHIST_OK;
 }
 
-int ehi_store_open(const char *path, const struct ecshist_open_options *options, struct ehi_store **out,
-                   struct ecshist_error *error)
+int ehi_store_open(const char *path, const struct ecshist_open_options *options,
+                   struct ehi_store **out, struct ecshist_error *error)
 {
     int dir_fd = -1;
     int rc = open_dir(path, options->flags, &dir_fd, error);
@@ -399,7 +407,8 @@ int ehi_store_open(const char *path, const struct ecshist_open_options *options,
 /* The last process out syncs the index and marks it clean: then nobody need rebuild it after a power cut. */
 static void leave_clean(struct ehi_store *store)
 {
-    if (store->frozen || lock_dir(store->dir_fd, LOCK_EX | LOCK_NB) != 0 || !ehi_db_current(store->db))
+    if (store->frozen || lock_dir(store->dir_fd, LOCK_EX | LOCK_NB) != 0 ||
+        !ehi_db_current(store->db))
         return;
     int fd = open_index_fd(store);
     if (fd < 0)

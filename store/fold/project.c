@@ -25,10 +25,10 @@ struct subject {
     uint64_t id;
     bool is_new, dirty;
     struct subject *service;
-    struct chunk *chunks;     /* what is in memory: at first the last row of the index */
+    struct chunk *chunks; /* what is in memory: at first the last row of the index */
     bool chunks_dirty, has_older_rows;
     size_t state_start, state_length; /* of the encoded state in the batch's scratch */
-    struct ehi_db_listed listed; /* the row as it stands in the index; deployment_id 0: none */
+    struct ehi_db_listed listed;      /* the row as it stands in the index; deployment_id 0: none */
     union {
         struct ehi_deployment deployment;
         struct ehi_revision revision;
@@ -140,7 +140,8 @@ static void enter_subject(struct ehi_batch *batch, struct subject *s)
     batch->subject_count++;
 }
 
-static struct subject *known_subject(struct ehi_batch *batch, struct ehi_hash128 hash, struct ehi_slice arn)
+static struct subject *known_subject(struct ehi_batch *batch, struct ehi_hash128 hash,
+                                     struct ehi_slice arn)
 {
     struct subject *s = batch->buckets[hash.low & (batch->bucket_count - 1)];
     while (s != NULL && !(ehi_hash128_equal(s->hash, hash) && ehi_slice_equal(s->arn, arn)))
@@ -156,14 +157,15 @@ static int load_state(struct ehi_batch *batch, struct subject *s, struct ecshist
     if (rc != ECSHIST_OK)
         return rc;
     if (!found)
-        return ehi_fail(error, ECSHIST_INDEX, "the index has no state of %.*s: rebuild the index", EHI_FMT(s->arn));
+        return ehi_fail(error, ECSHIST_INDEX, "the index has no state of %.*s: rebuild the index",
+                        EHI_FMT(s->arn));
     if (s->kind == EHI_ARN_SERVICE)
         return ehi_service_decode(state, &s->as.service, error);
     if (s->kind == EHI_ARN_REVISION)
         return ehi_revision_decode(state, &s->as.revision, error);
     rc = ehi_deployment_decode(state, &batch->arena, &s->as.deployment, error);
-    s->listed = (struct ehi_db_listed){s->as.deployment.created_at_us, s->as.deployment.created_seq, s->id,
-                                       s->as.deployment.status};
+    s->listed = (struct ehi_db_listed){s->as.deployment.created_at_us, s->as.deployment.created_seq,
+                                       s->id, s->as.deployment.status};
     return rc;
 }
 
@@ -178,9 +180,10 @@ static int load_timeline(struct ehi_batch *batch, struct subject *s, struct ecsh
         return ECSHIST_OK;
     /* A service is in the index from the first event of anything of it: it may have no row of its own. */
     int rc = ehi_db_timeline_last(batch->txn, s->id, s->chunks->entries, &s->chunks->count, error);
-    uint64_t first = s->kind == EHI_ARN_DEPLOYMENT ? s->as.deployment.created_seq : s->as.revision.first_seq;
-    s->has_older_rows = s->chunks->count != 0 &&
-                        (s->kind == EHI_ARN_SERVICE || s->chunks->entries[0].seq != first);
+    uint64_t first =
+        s->kind == EHI_ARN_DEPLOYMENT ? s->as.deployment.created_seq : s->as.revision.first_seq;
+    s->has_older_rows =
+        s->chunks->count != 0 && (s->kind == EHI_ARN_SERVICE || s->chunks->entries[0].seq != first);
     return rc;
 }
 
@@ -224,7 +227,8 @@ static int find_service(struct ehi_batch *batch, struct subject *s, const struct
     }
     char text[EHI_ARN_BUFFER];
     struct ehi_slice service = ehi_arn_service(arn, text);
-    struct subject *known = known_subject(batch, ehi_hash128(service.data, service.length), service);
+    struct subject *known =
+        known_subject(batch, ehi_hash128(service.data, service.length), service);
     if (known != NULL) {
         s->service = known;
         return ECSHIST_OK;
@@ -261,8 +265,9 @@ struct earlier {
     uint64_t seq;
 };
 
-static int compare_earlier(struct ehi_batch *batch, const struct ehi_event *event, struct ehi_slice id,
-                           const struct ehi_db_entry *entry, struct earlier *out, struct ecshist_error *error)
+static int compare_earlier(struct ehi_batch *batch, const struct ehi_event *event,
+                           struct ehi_slice id, const struct ehi_db_entry *entry,
+                           struct earlier *out, struct ecshist_error *error)
 {
     struct ehi_slice record;
     if (entry->seq >= batch->first_seq) {
@@ -284,9 +289,9 @@ static int compare_earlier(struct ehi_batch *batch, const struct ehi_event *even
     return ECSHIST_OK;
 }
 
-static int search_entries(struct ehi_batch *batch, const struct ehi_event *event, struct ehi_slice id,
-                          uint64_t id_hash, const struct ehi_db_entry *entries, unsigned count,
-                          struct earlier *out, struct ecshist_error *error)
+static int search_entries(struct ehi_batch *batch, const struct ehi_event *event,
+                          struct ehi_slice id, uint64_t id_hash, const struct ehi_db_entry *entries,
+                          unsigned count, struct earlier *out, struct ecshist_error *error)
 {
     for (unsigned i = 0; i < count && !out->found; i++) {
         if (entries[i].id_hash != id_hash)
@@ -298,9 +303,9 @@ static int search_entries(struct ehi_batch *batch, const struct ehi_event *event
     return ECSHIST_OK;
 }
 
-static int search_older_rows(struct ehi_batch *batch, const struct subject *s, const struct ehi_event *event,
-                             struct ehi_slice id, uint64_t id_hash, struct earlier *out,
-                             struct ecshist_error *error)
+static int search_older_rows(struct ehi_batch *batch, const struct subject *s,
+                             const struct ehi_event *event, struct ehi_slice id, uint64_t id_hash,
+                             struct earlier *out, struct ecshist_error *error)
 {
     struct ehi_db_walk walk;
     ehi_db_timeline(&walk, batch->txn, s->id);
@@ -317,8 +322,9 @@ static int search_older_rows(struct ehi_batch *batch, const struct subject *s, c
     return rc;
 }
 
-static int search_earlier(struct ehi_batch *batch, const struct subject *s, const struct ehi_event *event,
-                          struct ehi_slice id, uint64_t id_hash, struct earlier *out, struct ecshist_error *error)
+static int search_earlier(struct ehi_batch *batch, const struct subject *s,
+                          const struct ehi_event *event, struct ehi_slice id, uint64_t id_hash,
+                          struct earlier *out, struct ecshist_error *error)
 {
     int rc = ECSHIST_OK;
     for (struct chunk *c = s->chunks; c != NULL && rc == ECSHIST_OK && !out->found; c = c->older)
@@ -358,8 +364,8 @@ static void offer_current(struct ehi_service *service, const struct ehi_deployme
     service->current_created_seq = d->created_seq;
 }
 
-static int offer_indexed(struct ehi_batch *batch, struct ehi_service *service, uint64_t deployment_id,
-                         struct ecshist_error *error)
+static int offer_indexed(struct ehi_batch *batch, struct ehi_service *service,
+                         uint64_t deployment_id, struct ecshist_error *error)
 {
     for (const struct subject *s = batch->subjects; s != NULL; s = s->next) {
         if (s->id == deployment_id)
@@ -378,7 +384,8 @@ static int offer_indexed(struct ehi_batch *batch, struct ehi_service *service, u
 }
 
 /* An observation took back what made a revision the current one: look at all deployments again. */
-static int recompute_current(struct ehi_batch *batch, struct subject *service, struct ecshist_error *error)
+static int recompute_current(struct ehi_batch *batch, struct subject *service,
+                             struct ecshist_error *error)
 {
     service->as.service.current_revision_arn = EHI_SLICE_EMPTY;
     for (const struct subject *s = batch->subjects; s != NULL; s = s->next) {
@@ -401,7 +408,8 @@ static int recompute_current(struct ehi_batch *batch, struct subject *service, s
     return rc;
 }
 
-static void count_status(struct ehi_batch *batch, struct ehi_service *service, int before, int after)
+static void count_status(struct ehi_batch *batch, struct ehi_service *service, int before,
+                         int after)
 {
     if (before != ECSHIST_STATUS_NONE) {
         service->by_status[before]--;
@@ -426,7 +434,8 @@ static int update_service(struct ehi_batch *batch, struct subject *s, const stru
                    !(event->type == EHI_DEPLOYMENT_OBSERVED && ehi_status_terminal(d->status));
     if (revives)
         service->as.service.inactive = false;
-    if (before->created_seq != 0 && service->as.service.current_created_seq == before->created_seq &&
+    if (before->created_seq != 0 &&
+        service->as.service.current_created_seq == before->created_seq &&
         service->as.service.current_revision_arn.data != NULL)
         return recompute_current(batch, service, error);
     offer_current(&service->as.service, d);
@@ -435,8 +444,9 @@ static int update_service(struct ehi_batch *batch, struct subject *s, const stru
 
 /* -- folding, by kind of subject --------------------------------------------------------------- */
 
-static int fold_deployment(struct ehi_batch *batch, struct subject *s, const struct ehi_event *event,
-                           enum ehi_applied *applied, struct ecshist_error *error)
+static int fold_deployment(struct ehi_batch *batch, struct subject *s,
+                           const struct ehi_event *event, enum ehi_applied *applied,
+                           struct ecshist_error *error)
 {
     struct ehi_deployment before = s->as.deployment;
     int rc = ehi_reduce(&s->as.deployment, event, &batch->arena, applied, error);
@@ -469,15 +479,17 @@ static int document_event(struct ehi_batch *batch, const struct subject *s, stru
     return ehi_event_decode(record, arena, out, error);
 }
 
-static int revision_stands(struct ehi_batch *batch, const struct subject *s, const struct ehi_event *event,
-                           enum ehi_applied *applied, struct ecshist_error *error)
+static int revision_stands(struct ehi_batch *batch, const struct subject *s,
+                           const struct ehi_event *event, enum ehi_applied *applied,
+                           struct ecshist_error *error)
 {
     const struct ehi_revision *r = &s->as.revision;
     bool observes = event->type == EHI_REVISION_OBSERVED;
     if (observes && !r->observed)
-        return ehi_fail(error, ECSHIST_CONFLICT,
-                        "the revision was recorded by revision-created (event %llu): it is not observed over",
-                        (unsigned long long)r->document_seq);
+        return ehi_fail(
+            error, ECSHIST_CONFLICT,
+            "the revision was recorded by revision-created (event %llu): it is not observed over",
+            (unsigned long long)r->document_seq);
     struct ehi_event old;
     int rc = document_event(batch, s, &batch->arena, &old, error);
     if (rc != ECSHIST_OK)
@@ -486,7 +498,8 @@ static int revision_stands(struct ehi_batch *batch, const struct subject *s, con
                          : !r->observed && ehi_event_same_content(&old, event);
     *applied = same ? EHI_DUPLICATE : EHI_APPLIED;
     if (!same && !observes)
-        return ehi_fail(error, ECSHIST_CONFLICT, "the revision exists with other content (event %llu), and is immutable",
+        return ehi_fail(error, ECSHIST_CONFLICT,
+                        "the revision exists with other content (event %llu), and is immutable",
                         (unsigned long long)r->document_seq);
     return ECSHIST_OK;
 }
@@ -588,7 +601,8 @@ static int accept(struct ehi_batch *batch, struct subject *s, const struct ehi_e
                   struct ehi_slice record, uint64_t id_hash, uint64_t offset, unsigned flags,
                   struct ecshist_error *error)
 {
-    struct ehi_db_entry entry = {event->seq, id_hash, (uint32_t)offset, (uint16_t)event->type, (uint16_t)flags};
+    struct ehi_db_entry entry = {event->seq, id_hash, (uint32_t)offset, (uint16_t)event->type,
+                                 (uint16_t)flags};
     struct ehi_batch_record *r = &batch->records[batch->record_count];
     int rc = add_entry(batch, s, &entry, &r->entry, error);
     if (rc != ECSHIST_OK)
@@ -638,8 +652,8 @@ static uint64_t duplicate_seq(const struct subject *s)
     return s->kind == EHI_ARN_DEPLOYMENT ? s->as.deployment.last_seq : s->as.revision.document_seq;
 }
 
-int ehi_batch_apply(struct ehi_batch *batch, struct ehi_slice record, bool lenient, struct ehi_outcome *out,
-                    struct ecshist_error *reason)
+int ehi_batch_apply(struct ehi_batch *batch, struct ehi_slice record, bool lenient,
+                    struct ehi_outcome *out, struct ecshist_error *reason)
 {
     struct ehi_event event;
     int rc = ehi_event_decode(record, &batch->arena, &event, reason);
@@ -662,7 +676,8 @@ int ehi_batch_apply(struct ehi_batch *batch, struct ehi_slice record, bool lenie
         return ECSHIST_OK;
     }
     if (earlier.found)
-        return refuse(ehi_fail(reason, ECSHIST_CONFLICT, "event %llu has the id \"%.*s\" already, with other content",
+        return refuse(ehi_fail(reason, ECSHIST_CONFLICT,
+                               "event %llu has the id \"%.*s\" already, with other content",
                                (unsigned long long)earlier.seq, EHI_FMT(id)),
                       out);
     enum ehi_applied applied = EHI_APPLIED;
@@ -686,7 +701,8 @@ static int misfit(uint64_t seq, struct ecshist_error *error)
     char why[256] = "";
     if (error != NULL)
         memcpy(why, error->message, sizeof(why) - 1);
-    int rc = ehi_fail(error, ECSHIST_DAMAGED, "event %llu of the log does not fit the ones before it: %s",
+    int rc = ehi_fail(error, ECSHIST_DAMAGED,
+                      "event %llu of the log does not fit the ones before it: %s",
                       (unsigned long long)seq, why);
     if (error != NULL)
         error->seq = seq;
@@ -702,7 +718,8 @@ int ehi_batch_replay(struct ehi_batch *batch, struct ehi_slice record, uint64_t 
     if (rc != ECSHIST_OK)
         return is_refusal(rc) ? misfit(seq, error) : rc;
     if (event.seq != seq)
-        return ehi_fail(error, ECSHIST_DAMAGED, "event %llu of the log stands where event %llu should",
+        return ehi_fail(error, ECSHIST_DAMAGED,
+                        "event %llu of the log stands where event %llu should",
                         (unsigned long long)event.seq, (unsigned long long)seq);
     struct subject *s;
     rc = prepare(batch, &event, &s, error);
@@ -718,7 +735,8 @@ int ehi_batch_replay(struct ehi_batch *batch, struct ehi_slice record, uint64_t 
         return misfit(seq, error);
     }
     char text[ECSHIST_MAX_ID_BYTES + 1];
-    return accept(batch, s, &event, record, hash_id(ehi_event_id(&event, text)), offset, event.flags, error);
+    return accept(batch, s, &event, record, hash_id(ehi_event_id(&event, text)), offset,
+                  event.flags, error);
 }
 
 /* -- putting ----------------------------------------------------------------------------------- */
@@ -732,14 +750,16 @@ static int encode_state(const struct subject *s, struct ehi_buffer *out)
     return ehi_service_encode(&s->as.service, out);
 }
 
-static int put_service_names(struct ehi_batch *batch, const struct subject *s, struct ecshist_error *error)
+static int put_service_names(struct ehi_batch *batch, const struct subject *s,
+                             struct ecshist_error *error)
 {
     struct ehi_arn arn;
     int rc = ehi_arn_parse(s->arn, &arn, error);
     if (rc == ECSHIST_OK)
         rc = ehi_db_put_name(batch->txn, ehi_db_name_hash(arn.cluster, arn.service), s->id, error);
     if (rc == ECSHIST_OK)
-        rc = ehi_db_put_name(batch->txn, ehi_db_name_hash(arn.cluster, EHI_SLICE_EMPTY), s->id, error);
+        rc = ehi_db_put_name(batch->txn, ehi_db_name_hash(arn.cluster, EHI_SLICE_EMPTY), s->id,
+                             error);
     return rc;
 }
 
@@ -800,7 +820,8 @@ static int put_subjects(struct ehi_batch *batch, struct ecshist_error *error)
     int rc = encode_states(batch, error);
     for (struct subject *s = batch->subjects; s != NULL && rc == ECSHIST_OK; s = s->next) {
         if (s->dirty)
-            rc = put_subject(batch, s, ehi_slice(batch->scratch.data + s->state_start, s->state_length), error);
+            rc = put_subject(
+                batch, s, ehi_slice(batch->scratch.data + s->state_start, s->state_length), error);
     }
     return rc;
 }

@@ -37,8 +37,8 @@ uint32_t ehi_batch_count(const struct ehi_batch *batch);
  * One new event: takes the next seq where it is appended or ignored. `record` must outlive the batch. On REFUSED
  * nothing has changed. The return is a failure of the machinery (INDEX, DAMAGED, NO_MEMORY), never a refusal.
  */
-int ehi_batch_apply(struct ehi_batch *batch, struct ehi_slice record, bool lenient, struct ehi_outcome *out,
-                    struct ecshist_error *reason) ECSHIST_CHECKED;
+int ehi_batch_apply(struct ehi_batch *batch, struct ehi_slice record, bool lenient,
+                    struct ehi_outcome *out, struct ecshist_error *reason) ECSHIST_CHECKED;
 /* One event of the log, at `offset` of its segment: what it says is done. DAMAGED where it does not fit. */
 int ehi_batch_replay(struct ehi_batch *batch, struct ehi_slice record, uint64_t offset,
                      struct ecshist_error *error) ECSHIST_CHECKED;

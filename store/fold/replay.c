@@ -51,24 +51,28 @@ static int commit(struct replay *r, struct ecshist_error *error)
     uint64_t expected = ehi_batch_head(r->batch)->next_seq;
     ehi_head_set_position(ehi_batch_head(r->batch), &r->position);
     if (expected != r->position.next_seq)
-        return ehi_fail(error, ECSHIST_DAMAGED, "the log's frames hold other events than they say, before event %llu",
+        return ehi_fail(error, ECSHIST_DAMAGED,
+                        "the log's frames hold other events than they say, before event %llu",
                         (unsigned long long)r->position.next_seq);
     int rc = ehi_batch_put(r->batch, error);
     if (rc != ECSHIST_OK)
         return rc;
     rc = ehi_db_commit(r->txn, error);
     r->txn = NULL;
-    if (rc == ECSHIST_OK && r->progress != NULL && !r->progress(r->context, r->done_bytes, r->total_bytes))
+    if (rc == ECSHIST_OK && r->progress != NULL &&
+        !r->progress(r->context, r->done_bytes, r->total_bytes))
         return ehi_fail(error, ECSHIST_END, "stopped");
     return rc;
 }
 
-static int replay_frame(struct replay *r, const struct ehi_frame *frame, struct ecshist_error *error)
+static int replay_frame(struct replay *r, const struct ehi_frame *frame,
+                        struct ecshist_error *error)
 {
     struct ehi_slice rest = frame->payload, record;
     int rc = ECSHIST_OK;
     while (rc == ECSHIST_OK && ehi_records_next(&rest, &record)) {
-        uint64_t offset = frame->offset + EHI_FRAME_HEADER_BYTES + (uint64_t)(record.data - frame->payload.data);
+        uint64_t offset =
+            frame->offset + EHI_FRAME_HEADER_BYTES + (uint64_t)(record.data - frame->payload.data);
         rc = ehi_batch_replay(r->batch, record, offset, error);
     }
     r->done_bytes += frame->length;
@@ -102,8 +106,8 @@ static int replay_all(struct replay *r, struct ecshist_error *error)
     return rc == ECSHIST_OK ? commit(r, error) : rc;
 }
 
-int ehi_replay(struct ehi_store *store, struct ehi_db *db, ecshist_progress_fn progress, void *context,
-               struct ecshist_error *error)
+int ehi_replay(struct ehi_store *store, struct ehi_db *db, ecshist_progress_fn progress,
+               void *context, struct ecshist_error *error)
 {
     struct replay r = {.store = store, .db = db, .progress = progress, .context = context};
     struct ehi_position none = {0};
@@ -146,8 +150,8 @@ static int mark_new(struct ehi_store *store, struct ecshist_error *error)
     return rc;
 }
 
-static int build_sized(struct ehi_store *store, uint64_t map_bytes, ecshist_progress_fn progress, void *context,
-                       struct ecshist_error *error)
+static int build_sized(struct ehi_store *store, uint64_t map_bytes, ecshist_progress_fn progress,
+                       void *context, struct ecshist_error *error)
 {
     remove_index(store->dir_fd, "index.new");
     if (mkdirat(store->dir_fd, "index.new", 0700) != 0)

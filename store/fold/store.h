@@ -19,30 +19,30 @@ struct ehi_store {
     int dir_fd, log_fd;
     dev_t device;
     ino_t inode;
-    pid_t pid;          /* of the process that opened it: a handle does not cross fork */
+    pid_t pid;           /* of the process that opened it: a handle does not cross fork */
     unsigned references; /* under the registry's mutex */
     struct ehi_store *next;
     struct ehi_log *log;
     uint64_t map_bytes;
-    bool read_only;     /* no appends were asked for */
-    bool frozen;        /* nothing can be written here: a read-only file system, or no permission */
+    bool read_only; /* no appends were asked for */
+    bool frozen;    /* nothing can be written here: a read-only file system, or no permission */
     int64_t (*now_us)(void *context);
     void *now_context;
     pthread_mutex_t writer_mutex; /* the writers' lock among this process's threads */
-    pthread_mutex_t db_mutex; /* of db */
+    pthread_mutex_t db_mutex;     /* of db */
     struct ehi_db *db;
     pthread_mutex_t queue_mutex; /* of the fields below */
     pthread_cond_t queue_changed;
     struct ehi_request *first, **last;
-    bool leading;       /* a thread is in the append's pipeline */
-    bool poisoned;      /* an append's outcome is unknown */
-    struct ehi_batch *batch;     /* the leader's */
+    bool leading;            /* a thread is in the append's pipeline */
+    bool poisoned;           /* an append's outcome is unknown */
+    struct ehi_batch *batch; /* the leader's */
     struct ehi_buffer payload;
 };
 
 /* Each as the function of its name in <ecshist/store.h>. */
-int ehi_store_open(const char *path, const struct ecshist_open_options *options, struct ehi_store **out,
-                   struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_store_open(const char *path, const struct ecshist_open_options *options,
+                   struct ehi_store **out, struct ecshist_error *error) ECSHIST_CHECKED;
 void ehi_store_close(struct ehi_store *store);
 int ehi_store_rebuild(struct ehi_store *store, ecshist_progress_fn progress, void *context,
                       struct ecshist_error *error) ECSHIST_CHECKED;
@@ -51,7 +51,8 @@ int ehi_store_rebuild(struct ehi_store *store, ecshist_progress_fn progress, voi
 int ehi_store_create(const char *path, struct ecshist_error *error) ECSHIST_CHECKED;
 
 /* The environment that stands now, counted: ehi_db_release. Moves over to one that was swapped in. */
-int ehi_store_db(struct ehi_store *store, struct ehi_db **out, struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_store_db(struct ehi_store *store, struct ehi_db **out, struct ecshist_error *error)
+    ECSHIST_CHECKED;
 
 /* Events to append: records of ehi_record_encode. outcomes and reasons (each may be NULL) have `count` entries. */
 struct ehi_request {
@@ -76,8 +77,8 @@ void ehi_store_unlock(struct ehi_store *store);
 /* -- within fold/ -- */
 
 /* Folds what the log has beyond the index's head into the index, under the writers' lock. (replay.c) */
-int ehi_replay(struct ehi_store *store, struct ehi_db *db, ecshist_progress_fn progress, void *context,
-               struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_replay(struct ehi_store *store, struct ehi_db *db, ecshist_progress_fn progress,
+               void *context, struct ecshist_error *error) ECSHIST_CHECKED;
 /* Builds index.new from the whole log and swaps it in, under the writers' lock. (replay.c) */
 int ehi_rebuild(struct ehi_store *store, ecshist_progress_fn progress, void *context,
                 struct ecshist_error *error) ECSHIST_CHECKED;
@@ -91,7 +92,8 @@ static inline struct ehi_position ehi_head_position(const struct ehi_db_head *he
                                  head->frame_checksum};
 }
 
-static inline void ehi_head_set_position(struct ehi_db_head *head, const struct ehi_position *position)
+static inline void ehi_head_set_position(struct ehi_db_head *head,
+                                         const struct ehi_position *position)
 {
     head->segment = position->segment;
     head->offset = position->offset;

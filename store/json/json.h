@@ -14,13 +14,14 @@ int ehi_json_parse(const char *text, size_t length, struct ehi_arena *arena, str
                    struct ecshist_error *error) ECSHIST_CHECKED;
 
 struct ehi_json_style {
-    bool iso_times;       /* EHI_VALUE_TIME as "2024-11-04T11:25:56.589000+00:00", else as seconds */
-    unsigned indent;      /* 0: on one line, ", " and ": " between; else spaces a level, empty lists as [] and {} */
-    unsigned level;       /* the level the value stands at, for its closing bracket */
+    bool iso_times; /* EHI_VALUE_TIME as "2024-11-04T11:25:56.589000+00:00", else as seconds */
+    unsigned
+        indent; /* 0: on one line, ", " and ": " between; else spaces a level, empty lists as [] and {} */
+    unsigned level; /* the level the value stands at, for its closing bracket */
 };
 
 /* Appends the value as JSON. Reals in the shortest form that reads back the same. NO_MEMORY. */
-int ehi_json_write(const struct ehi_value *value, const struct ehi_json_style *style, struct ehi_buffer *out)
-    ECSHIST_CHECKED;
+int ehi_json_write(const struct ehi_value *value, const struct ehi_json_style *style,
+                   struct ehi_buffer *out) ECSHIST_CHECKED;
 
 #endif

@@ -27,7 +27,8 @@ struct ehi_arn {
  * digits, dashes; account: 12 digits. INVALID (the message says what is wrong, no place set); LIMIT where
  * longer than ECSHIST_MAX_ARN_BYTES.
  */
-int ehi_arn_parse(struct ehi_slice text, struct ehi_arn *out, struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_arn_parse(struct ehi_slice text, struct ehi_arn *out, struct ecshist_error *error)
+    ECSHIST_CHECKED;
 /* Parses and wants this kind: "not the ARN of a service revision: …". */
 int ehi_arn_parse_as(enum ehi_arn_kind kind, struct ehi_slice text, struct ehi_arn *out,
                      struct ecshist_error *error) ECSHIST_CHECKED;

@@ -18,10 +18,10 @@ struct ehi_revision_summary {
 
 /* DeploymentLifecycleHookDetail. In an event, `has` says which members are named. */
 struct ehi_hook {
-    struct ehi_slice id, target_arn; /* target_arn: data NULL where not set */
+    struct ehi_slice id, target_arn;             /* target_arn: data NULL where not set */
     uint8_t target_type, status, timeout_action; /* 0: not set */
-    int64_t expires_at_us;           /* EHI_TIME_NONE: not set */
-    struct ehi_slice extra;          /* MessagePack map of members we do not know, or empty */
+    int64_t expires_at_us;                       /* EHI_TIME_NONE: not set */
+    struct ehi_slice extra; /* MessagePack map of members we do not know, or empty */
 };
 
 /* What folding needs to know of a deploymentConfiguration. */
@@ -36,12 +36,13 @@ struct ehi_configuration {
 
 struct ehi_deployment {
     struct ehi_slice arn;
-    uint64_t created_seq; /* of the first event */
-    uint64_t last_seq;    /* of the newest applied event */
+    uint64_t created_seq;       /* of the first event */
+    uint64_t last_seq;          /* of the newest applied event */
     uint64_t last_observed_seq; /* 0: never observed */
-    uint8_t status;       /* ecshist_deployment_status */
-    uint8_t stage;        /* 0: not set */
-    int64_t created_at_us, started_at_us, finished_at_us, stopped_at_us, updated_at_us; /* or EHI_TIME_NONE */
+    uint8_t status;             /* ecshist_deployment_status */
+    uint8_t stage;              /* 0: not set */
+    int64_t created_at_us, started_at_us, finished_at_us, stopped_at_us,
+        updated_at_us;              /* or EHI_TIME_NONE */
     struct ehi_slice status_reason; /* data NULL: not set; the same for every optional text */
     struct ehi_revision_summary target;
     struct ehi_revision_summary *sources;
@@ -52,8 +53,8 @@ struct ehi_deployment {
     int64_t rollback_started_at_us;
     uint8_t breaker_status; /* enum ehi_monitor */
     int64_t failure_count, threshold;
-    bool has_desired;       /* a desiredCount was ever given */
-    int64_t known_count;    /* that, or T's newest requestedTaskCount > 0; 0: none known */
+    bool has_desired;    /* a desiredCount was ever given */
+    int64_t known_count; /* that, or T's newest requestedTaskCount > 0; 0: none known */
     uint8_t alarm_status;
     const struct ehi_slice *alarm_names; /* shown; as configured, or as observed */
     uint32_t alarm_count;
@@ -67,10 +68,11 @@ struct ehi_deployment {
 /* A revision: where its document is. */
 struct ehi_revision {
     struct ehi_slice arn;
-    uint64_t document_seq;  /* of the event that holds the document as it is shown now */
+    uint64_t document_seq; /* of the event that holds the document as it is shown now */
     uint64_t first_seq;
-    bool observed;          /* revision-observed, else revision-created */
-    int64_t created_at_us;  /* revision-created: its time; observed: as the document has it, or none */
+    bool observed; /* revision-observed, else revision-created */
+    int64_t
+        created_at_us; /* revision-created: its time; observed: as the document has it, or none */
     struct ehi_slice document; /* MessagePack map; where it was read, else empty */
 };
 

@@ -18,11 +18,19 @@ enum ehi_enum {
     EHI_ENUM_THRESHOLD
 };
 
-enum ehi_monitor { EHI_TRIGGERED = 1, EHI_MONITORING = 2, EHI_MONITORING_COMPLETE = 3, EHI_DISABLED = 4 };
+enum ehi_monitor {
+    EHI_TRIGGERED = 1,
+    EHI_MONITORING = 2,
+    EHI_MONITORING_COMPLETE = 3,
+    EHI_DISABLED = 4
+};
 /* RECONCILE_SERVICE = 1 … CLEAN_UP = 10, in the order of the API's ServiceDeploymentLifecycleStage */
 enum ehi_hook_target { EHI_AWS_LAMBDA = 1, EHI_PAUSE = 2 };
 enum ehi_hook_status {
-    EHI_AWAITING_ACTION = 1, EHI_HOOK_IN_PROGRESS = 2, EHI_HOOK_SUCCEEDED = 3, EHI_HOOK_FAILED = 4,
+    EHI_AWAITING_ACTION = 1,
+    EHI_HOOK_IN_PROGRESS = 2,
+    EHI_HOOK_SUCCEEDED = 3,
+    EHI_HOOK_FAILED = 4,
     EHI_HOOK_TIMED_OUT = 5
 };
 enum ehi_action { EHI_ACTION_ROLLBACK = 1, EHI_ACTION_CONTINUE = 2 };

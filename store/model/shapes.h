@@ -5,13 +5,18 @@
 #include "base/arena.h"
 #include "model/value.h"
 
-enum ehi_shape { EHI_SHAPE_SERVICE_DEPLOYMENT = 1, EHI_SHAPE_SERVICE_REVISION, EHI_SHAPE_DEPLOYMENT_CONFIGURATION };
+enum ehi_shape {
+    EHI_SHAPE_SERVICE_DEPLOYMENT = 1,
+    EHI_SHAPE_SERVICE_REVISION,
+    EHI_SHAPE_DEPLOYMENT_CONFIGURATION
+};
 
 /*
  * Puts the members of a value, and of all within it, into the order of the shape, members the shape does not know
  * behind them as they came; turns timestamps (text or seconds that parse) into EHI_VALUE_TIME. Lists are rearranged in
  * place. ECSHIST_NO_MEMORY only.
  */
-int ehi_shape_apply(enum ehi_shape shape, struct ehi_value *value, struct ehi_arena *arena) ECSHIST_CHECKED;
+int ehi_shape_apply(enum ehi_shape shape, struct ehi_value *value, struct ehi_arena *arena)
+    ECSHIST_CHECKED;
 
 #endif

@@ -10,9 +10,11 @@
 #define EHI_TIME_BUFFER 40
 
 /* RFC 3339, any offset, up to 9 fractional digits (those past the sixth dropped). INVALID. */
-int ehi_time_parse(struct ehi_slice text, int64_t *out_us, struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_time_parse(struct ehi_slice text, int64_t *out_us, struct ecshist_error *error)
+    ECSHIST_CHECKED;
 /* The same, or digits with an optional fraction: seconds since the epoch. For options. */
-int ehi_time_parse_any(struct ehi_slice text, int64_t *out_us, struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_time_parse_any(struct ehi_slice text, int64_t *out_us, struct ecshist_error *error)
+    ECSHIST_CHECKED;
 /* A string as above, an integer or a real of seconds (to the nearest microsecond). INVALID. */
 int ehi_time_from_value(const struct ehi_value *value, int64_t *out_us, struct ecshist_error *error)
     ECSHIST_CHECKED;

@@ -19,7 +19,13 @@ struct ehi_view_source {
     uint64_t last_seq; /* what the snapshot shows */
 };
 
-enum ehi_answer_kind { EHI_ANSWER_LIST = 1, EHI_ANSWER_DEPLOYMENTS, EHI_ANSWER_REVISIONS, EHI_ANSWER_SERVICES, EHI_ANSWER_TIMELINE };
+enum ehi_answer_kind {
+    EHI_ANSWER_LIST = 1,
+    EHI_ANSWER_DEPLOYMENTS,
+    EHI_ANSWER_REVISIONS,
+    EHI_ANSWER_SERVICES,
+    EHI_ANSWER_TIMELINE
+};
 
 struct ehi_failure {
     struct ehi_slice arn;
@@ -32,30 +38,33 @@ struct ehi_answer {
     struct ehi_deployment *deployments; /* list, describe */
     struct ehi_revision *revisions;     /* documents included */
     struct ehi_service *services;
-    struct ehi_slice *records;          /* timeline: stored records */
+    struct ehi_slice *records; /* timeline: stored records */
     struct ehi_failure *failures;
     size_t failure_count;
-    const char *next_token;             /* NULL: last page */
+    const char *next_token; /* NULL: last page */
 };
 
 /* Each as its function in <ecshist/query.h> says. */
 int ehi_view_list(const struct ehi_view_source *source, const struct ecshist_list_request *request,
-                  struct ehi_arena *arena, struct ehi_answer *out, struct ecshist_error *error) ECSHIST_CHECKED;
-int ehi_view_deployments(const struct ehi_view_source *source, const char *const *arns, size_t count,
-                         const struct ecshist_as_of *as_of, struct ehi_arena *arena, struct ehi_answer *out,
-                         struct ecshist_error *error) ECSHIST_CHECKED;
+                  struct ehi_arena *arena, struct ehi_answer *out, struct ecshist_error *error)
+    ECSHIST_CHECKED;
+int ehi_view_deployments(const struct ehi_view_source *source, const char *const *arns,
+                         size_t count, const struct ecshist_as_of *as_of, struct ehi_arena *arena,
+                         struct ehi_answer *out, struct ecshist_error *error) ECSHIST_CHECKED;
 int ehi_view_revisions(const struct ehi_view_source *source, const char *const *arns, size_t count,
-                       const struct ecshist_as_of *as_of, struct ehi_arena *arena, struct ehi_answer *out,
-                       struct ecshist_error *error) ECSHIST_CHECKED;
+                       const struct ecshist_as_of *as_of, struct ehi_arena *arena,
+                       struct ehi_answer *out, struct ecshist_error *error) ECSHIST_CHECKED;
 int ehi_view_services(const struct ehi_view_source *source, const char *cluster, const char *region,
-                      const char *account, const struct ecshist_as_of *as_of, struct ehi_arena *arena,
+                      const char *account, const struct ecshist_as_of *as_of,
+                      struct ehi_arena *arena, struct ehi_answer *out, struct ecshist_error *error)
+    ECSHIST_CHECKED;
+int ehi_view_timeline(const struct ehi_view_source *source, const char *arn,
+                      const struct ecshist_as_of *as_of, struct ehi_arena *arena,
                       struct ehi_answer *out, struct ecshist_error *error) ECSHIST_CHECKED;
-int ehi_view_timeline(const struct ehi_view_source *source, const char *arn, const struct ecshist_as_of *as_of,
-                      struct ehi_arena *arena, struct ehi_answer *out, struct ecshist_error *error) ECSHIST_CHECKED;
 
 /* An answer, or one item of it, as the value that json/ writes: shapes of the ECS API, in their order. */
-int ehi_answer_value(const struct ehi_answer *answer, struct ehi_arena *arena, struct ehi_value *out,
-                     struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_answer_value(const struct ehi_answer *answer, struct ehi_arena *arena,
+                     struct ehi_value *out, struct ecshist_error *error) ECSHIST_CHECKED;
 int ehi_answer_item_value(const struct ehi_answer *answer, size_t index, struct ehi_arena *arena,
                           struct ehi_value *out, struct ecshist_error *error) ECSHIST_CHECKED;
 
