@@ -320,6 +320,8 @@ static int decode_header(struct ehi_slice record, struct ehi_event *event,
     if (type < 1 || type > EHI_EVENT_TYPE_MAX)
         return refuse_record(error, "its type is none of this format");
     event->type = (enum ehi_event_type)type;
+    if (event->seq > INT64_MAX)
+        return refuse_record(error, "its seq is out of range");
     if (!time_valid(event->time_us) || !time_valid(event->recorded_at_us))
         return refuse_record(error, "a time is out of range");
     return ECSHIST_OK;
