@@ -1,6 +1,7 @@
 /*
- * Makes a history as JSON Lines: services that deploy again and again, many deployments in flight at once, about 11
- * events a deployment. The same seed gives the same history. Usage: generate EVENTS [SERVICES [IN_FLIGHT [SEED]]]
+ * Makes a history as JSON Lines: services that deploy again and again, many deployments in flight
+ * at once, about 11 events a deployment. The same seed gives the same history. Usage: generate
+ * EVENTS [SERVICES [IN_FLIGHT [SEED]]]
  */
 #include <inttypes.h>
 #include <stdbool.h>

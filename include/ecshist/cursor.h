@@ -34,17 +34,19 @@ struct ecshist_frame_info {
 
 ECSHIST_BEGIN
 
-/* Opens a cursor before the first event with seq >= from_seq. *out is yours. Errors: IO, DAMAGED, NO_MEMORY. */
+/* Opens a cursor before the first event with seq >= from_seq. *out is yours. Errors: IO, DAMAGED,
+ * NO_MEMORY. */
 ECSHIST_API int ecshist_cursor_open(ecshist_store *store, uint64_t from_seq, ecshist_cursor **out,
                                     struct ecshist_error *error) ECSHIST_CHECKED;
 /*
  * The next event, borrowed: it lives until the next call on the cursor. END: none is there yet; a
- * later call gives those that came. Every frame's checksum is checked. DAMAGED: the log is not whole
- * here; nothing behind the damage is given. Errors: END, DAMAGED, IO, NO_MEMORY.
+ * later call gives those that came. Every frame's checksum is checked. DAMAGED: the log is not
+ * whole here; nothing behind the damage is given. Errors: END, DAMAGED, IO, NO_MEMORY.
  */
 ECSHIST_API int ecshist_cursor_next(ecshist_cursor *cursor, const ecshist_event **out,
                                     struct ecshist_error *error) ECSHIST_CHECKED;
-/* Waits until there is a next event: OK, or END after timeout_ms milliseconds. Errors: IO, INDEX. */
+/* Waits until there is a next event: OK, or END after timeout_ms milliseconds. Errors: IO, INDEX.
+ */
 ECSHIST_API int ecshist_cursor_wait(ecshist_cursor *cursor, uint32_t timeout_ms,
                                     struct ecshist_error *error) ECSHIST_CHECKED;
 /* Where the event that ecshist_cursor_next gave last lies. Set info->size before. */

@@ -56,8 +56,8 @@ ECSHIST_API int ecshist_event_from_json(const char *json, size_t length, ecshist
 ECSHIST_API void ecshist_event_info(const ecshist_event *event, struct ecshist_event_info *info);
 
 /*
- * The event as JSON, envelope first (seq and recordedAt where it has them, id, type, time), then its
- * members as they were given. CLI form here means ISO 8601 times on one line (JSON Lines).
+ * The event as JSON, envelope first (seq and recordedAt where it has them, id, type, time), then
+ * its members as they were given. CLI form here means ISO 8601 times on one line (JSON Lines).
  * *out_json is yours, NUL-terminated: ecshist_free. *out_length (may be NULL) is without the NUL.
  * Errors: NO_MEMORY. Thread-safe.
  */
@@ -72,8 +72,8 @@ ECSHIST_API void ecshist_event_free(ecshist_event *event);
 ECSHIST_API void ecshist_free(void *text);
 
 /*
- * Reads a time as events have it: RFC 3339 with any offset and up to 9 fractional digits (those past
- * the sixth are dropped), or seconds since the epoch, integer or decimal. Years 1970 to 9999.
+ * Reads a time as events have it: RFC 3339 with any offset and up to 9 fractional digits (those
+ * past the sixth are dropped), or seconds since the epoch, integer or decimal. Years 1970 to 9999.
  * *out_us: microseconds since the epoch. Errors: INVALID. Thread-safe.
  */
 ECSHIST_API int ecshist_time_parse(const char *text, size_t length, int64_t *out_us,
@@ -83,8 +83,8 @@ ECSHIST_API int ecshist_time_parse(const char *text, size_t length, int64_t *out
 #define ECSHIST_TIME_TEXT_BYTES 40
 
 /*
- * Writes a time in the given form (WIRE: "1730719556.589"; CLI: "2024-11-04T11:25:56.589000+00:00"),
- * NUL-terminated. Returns `buffer`. Thread-safe.
+ * Writes a time in the given form (WIRE: "1730719556.589"; CLI:
+ * "2024-11-04T11:25:56.589000+00:00"), NUL-terminated. Returns `buffer`. Thread-safe.
  */
 ECSHIST_API char *ecshist_time_format(int64_t time_us, ecshist_json_form form,
                                       char buffer[ECSHIST_TIME_TEXT_BYTES]);

@@ -1,7 +1,7 @@
 /*
- * Reading: a snapshot of the store, and the ECS API's questions asked of it, of the present or as of
- * an earlier moment. Answers are results: opaque, owning all they show, independent of the snapshot
- * once made. All views are of the shapes of the Amazon ECS API, version 2014-11-13.
+ * Reading: a snapshot of the store, and the ECS API's questions asked of it, of the present or as
+ * of an earlier moment. Answers are results: opaque, owning all they show, independent of the
+ * snapshot once made. All views are of the shapes of the Amazon ECS API, version 2014-11-13.
  */
 #ifndef ECSHIST_QUERY_H
 #define ECSHIST_QUERY_H
@@ -77,7 +77,8 @@ struct ecshist_revision_summary {
     double requested_test_traffic_weight, requested_production_traffic_weight;
 };
 
-/* The parts of a ServiceDeployment that programs ask for; all of it is in the JSON. Times: -1: not set. */
+/* The parts of a ServiceDeployment that programs ask for; all of it is in the JSON. Times: -1: not
+ * set. */
 struct ecshist_deployment_view {
     size_t size;
     const char *service_deployment_arn;
@@ -156,9 +157,9 @@ ECSHIST_API int ecshist_list_service_deployments(ecshist_snapshot *snapshot,
     ECSHIST_CHECKED;
 
 /*
- * DescribeServiceDeployments: 1 to ECSHIST_MAX_DESCRIBE ARNs, answered in the order asked; an unknown
- * one becomes a failure. as_of may be NULL: now. *out is yours.
- * Errors: INVALID (a malformed ARN, too many), INDEX, DAMAGED, NO_MEMORY.
+ * DescribeServiceDeployments: 1 to ECSHIST_MAX_DESCRIBE ARNs, answered in the order asked; an
+ * unknown one becomes a failure. as_of may be NULL: now. *out is yours. Errors: INVALID (a
+ * malformed ARN, too many), INDEX, DAMAGED, NO_MEMORY.
  */
 ECSHIST_API int ecshist_describe_service_deployments(ecshist_snapshot *snapshot,
                                                      const char *const *arns, size_t count,
@@ -184,8 +185,8 @@ ECSHIST_API int ecshist_list_services(ecshist_snapshot *snapshot, const char *cl
                                       struct ecshist_error *error) ECSHIST_CHECKED;
 
 /*
- * A deployment's (or revision's, or service's own) events in seq order, ignored ones included, up to
- * as_of (may be NULL). Items are events. Errors: INVALID, NOT_FOUND, INDEX, DAMAGED, NO_MEMORY.
+ * A deployment's (or revision's, or service's own) events in seq order, ignored ones included, up
+ * to as_of (may be NULL). Items are events. Errors: INVALID, NOT_FOUND, INDEX, DAMAGED, NO_MEMORY.
  */
 ECSHIST_API int ecshist_timeline(ecshist_snapshot *snapshot, const char *arn,
                                  const struct ecshist_as_of *as_of, ecshist_result **out,
@@ -193,7 +194,8 @@ ECSHIST_API int ecshist_timeline(ecshist_snapshot *snapshot, const char *arn,
 
 /* Items of an answer. */
 ECSHIST_API size_t ecshist_result_count(const ecshist_result *result);
-/* Item `index` of list or describe deployments; false where there is none. Set view->size before. */
+/* Item `index` of list or describe deployments; false where there is none. Set view->size before.
+ */
 ECSHIST_API bool ecshist_result_deployment(const ecshist_result *result, size_t index,
                                            struct ecshist_deployment_view *view);
 /* Item `index` of list services; the same. */
@@ -209,8 +211,8 @@ ECSHIST_API bool ecshist_result_failure(const ecshist_result *result, size_t ind
 ECSHIST_API const char *ecshist_result_next_token(const ecshist_result *result);
 
 /*
- * The whole answer as JSON in the shape of the operation's response, members in the order of the ECS
- * API's shapes. *out_json is yours, NUL-terminated: ecshist_free. *out_length may be NULL.
+ * The whole answer as JSON in the shape of the operation's response, members in the order of the
+ * ECS API's shapes. *out_json is yours, NUL-terminated: ecshist_free. *out_length may be NULL.
  * Errors: NO_MEMORY. Thread-safe: a result never changes.
  */
 ECSHIST_API int ecshist_result_to_json(const ecshist_result *result, ecshist_json_form form,
@@ -224,7 +226,8 @@ ECSHIST_API int ecshist_result_item_to_json(const ecshist_result *result, size_t
 /* Frees an answer; NULL is allowed. */
 ECSHIST_API void ecshist_result_free(ecshist_result *result);
 
-/* StopServiceDeployment and ContinueServiceDeployment are appends: stop-requested, hook-action-requested. */
+/* StopServiceDeployment and ContinueServiceDeployment are appends: stop-requested,
+ * hook-action-requested. */
 
 ECSHIST_END_DECLS
 

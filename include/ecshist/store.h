@@ -1,9 +1,9 @@
 /*
  * A store: open, append, close; the state of it; its index.
  *
- * Threads: one ecshist_store may be used by any number of threads at once. Processes: any number may
- * have the same store open, reading and writing. A handle does not survive fork: in the child every
- * call on it fails with MISUSE, and closing it there only frees memory.
+ * Threads: one ecshist_store may be used by any number of threads at once. Processes: any number
+ * may have the same store open, reading and writing. A handle does not survive fork: in the child
+ * every call on it fails with MISUSE, and closing it there only frees memory.
  */
 #ifndef ECSHIST_STORE_H
 #define ECSHIST_STORE_H
@@ -50,8 +50,8 @@ enum {
     /* An event that conflicts with its subject's history is logged and marked as ignored. */
     ECSHIST_APPEND_LENIENT = 1,
     /*
-     * Each event stands for itself: one that is refused does not keep the others out. They share one
-     * flush. Without it, a batch is appended whole or not at all.
+     * Each event stands for itself: one that is refused does not keep the others out. They share
+     * one flush. Without it, a batch is appended whole or not at all.
      */
     ECSHIST_APPEND_EACH = 2
 };
@@ -123,12 +123,12 @@ struct ecshist_stat {
 ECSHIST_BEGIN
 
 /*
- * Opens the store in directory `path`; options may be NULL. Rebuilds the index first where it is not
- * trusted, and cuts off a torn tail of the log, which nobody was told was durable. Within a process,
- * opening the same store again gives the same handle with its count raised; each open wants its
- * close. On success *out is yours: ecshist_close. On failure it is untouched.
- * Errors: INVALID, NO_STORE, EXISTS, FORMAT, DAMAGED (the log: nothing is changed), IO, INDEX,
- * NO_MEMORY, END (progress said stop). Thread-safe.
+ * Opens the store in directory `path`; options may be NULL. Rebuilds the index first where it is
+ * not trusted, and cuts off a torn tail of the log, which nobody was told was durable. Within a
+ * process, opening the same store again gives the same handle with its count raised; each open
+ * wants its close. On success *out is yours: ecshist_close. On failure it is untouched. Errors:
+ * INVALID, NO_STORE, EXISTS, FORMAT, DAMAGED (the log: nothing is changed), IO, INDEX, NO_MEMORY,
+ * END (progress said stop). Thread-safe.
  */
 ECSHIST_API int ecshist_open(const char *path, const struct ecshist_open_options *options,
                              ecshist_store **out, struct ecshist_error *error) ECSHIST_CHECKED;
@@ -156,7 +156,8 @@ ECSHIST_API int ecshist_append(ecshist_store *store, const ecshist_event *const 
                                struct ecshist_append_result *results, struct ecshist_error *error)
     ECSHIST_CHECKED;
 
-/* One event from JSON, appended: ecshist_event_from_json and ecshist_append in one. result may be NULL. */
+/* One event from JSON, appended: ecshist_event_from_json and ecshist_append in one. result may be
+ * NULL. */
 ECSHIST_API int ecshist_append_json(ecshist_store *store, const char *json, size_t length,
                                     const struct ecshist_append_options *options,
                                     struct ecshist_append_result *result,
@@ -172,14 +173,15 @@ ECSHIST_API int ecshist_append_dry_run(ecshist_store *store, const ecshist_event
                                        struct ecshist_error *error) ECSHIST_CHECKED;
 
 /*
- * Makes the index anew from the log, beside the old one, and swaps it in. Readers go on with the old
- * one; appends wait. progress (may be NULL) is told bytes of log. Errors: DAMAGED, IO, INDEX, FULL,
- * NO_MEMORY, END (progress said stop; the old index stands). Thread-safe.
+ * Makes the index anew from the log, beside the old one, and swaps it in. Readers go on with the
+ * old one; appends wait. progress (may be NULL) is told bytes of log. Errors: DAMAGED, IO, INDEX,
+ * FULL, NO_MEMORY, END (progress said stop; the old index stands). Thread-safe.
  */
 ECSHIST_API int ecshist_rebuild_index(ecshist_store *store, ecshist_progress_fn progress,
                                       void *context, struct ecshist_error *error) ECSHIST_CHECKED;
 
-/* Counts and sizes. Set stat->size (the INIT macro does). Errors: IO, INDEX, NO_MEMORY. Thread-safe. */
+/* Counts and sizes. Set stat->size (the INIT macro does). Errors: IO, INDEX, NO_MEMORY.
+ * Thread-safe. */
 ECSHIST_API int ecshist_stat(ecshist_store *store, struct ecshist_stat *stat,
                              struct ecshist_error *error) ECSHIST_CHECKED;
 

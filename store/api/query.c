@@ -14,7 +14,8 @@ struct ecshist_snapshot {
 struct ecshist_result {
     struct ehi_arena arena;
     struct ehi_answer answer;
-    /* What is given out is made with the answer: a result never changes, so any thread may read it. */
+    /* What is given out is made with the answer: a result never changes, so any thread may read it.
+     */
     struct ecshist_event *events; /* of a timeline */
     struct ecshist_deployment_view *deployments;
     struct ecshist_service_view *services;

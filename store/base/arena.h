@@ -20,7 +20,8 @@ struct ehi_arena {
 void *ehi_arena_alloc(struct ehi_arena *arena, size_t size) ECSHIST_CHECKED;
 /* Zeroed; count * size is checked for overflow. A pointer that is not NULL also for 0. */
 void *ehi_arena_array(struct ehi_arena *arena, size_t count, size_t size) ECSHIST_CHECKED;
-/* Copies bytes; a NUL follows the copy, so that it is a C string too. data NULL where memory is out. */
+/* Copies bytes; a NUL follows the copy, so that it is a C string too. data NULL where memory is
+ * out. */
 struct ehi_slice ehi_arena_copy(struct ehi_arena *arena, struct ehi_slice bytes) ECSHIST_CHECKED;
 /* Forgets all pieces, keeps the largest chunk for the next use. */
 void ehi_arena_reset(struct ehi_arena *arena);

@@ -8,7 +8,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Borrowed bytes: valid as long as what they were taken from. data may be NULL only with length 0. */
+/* Borrowed bytes: valid as long as what they were taken from. data may be NULL only with length 0.
+ */
 struct ehi_slice {
     const uint8_t *data;
     size_t length;

@@ -14,7 +14,8 @@ int ehi_fail_errno(struct ecshist_error *error, int code, const char *format, ..
     ECSHIST_PRINTF(3, 4);
 /* "out of memory". Returns ECSHIST_NO_MEMORY. */
 int ehi_fail_memory(struct ecshist_error *error);
-/* Sets the place of an error that is filled already. Returns error->code, or code where error is NULL. */
+/* Sets the place of an error that is filled already. Returns error->code, or code where error is
+ * NULL. */
 int ehi_at(struct ecshist_error *error, int code, const char *format, ...) ECSHIST_PRINTF(3, 4);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * The index: one LMDB environment and its tables. All that must be known of LMDB is known here: MDB_NOSYNC, never
- * MDB_WRITEMAP; MDB_NOTLS; no DUPSORT; fixed-width composite keys; one environment per path and process (the caller's
- * duty). Slices read borrow from LMDB's pages: valid until the transaction ends, or its first put.
+ * The index: one LMDB environment and its tables. All that must be known of LMDB is known here:
+ * MDB_NOSYNC, never MDB_WRITEMAP; MDB_NOTLS; no DUPSORT; fixed-width composite keys; one
+ * environment per path and process (the caller's duty). Slices read borrow from LMDB's pages: valid
+ * until the transaction ends, or its first put.
  */
 #ifndef EHI_DB_DB_H
 #define EHI_DB_DB_H
@@ -41,7 +42,8 @@ struct ehi_db_listed {
     uint8_t status;
 };
 
-/* Opens (creates: with its directory's data.mdb) the environment in directory `path`. read_only_fs: MDB_RDONLY|NOLOCK. */
+/* Opens (creates: with its directory's data.mdb) the environment in directory `path`. read_only_fs:
+ * MDB_RDONLY|NOLOCK. */
 int ehi_db_open(const char *path, uint64_t map_bytes, bool create, bool read_only,
                 struct ehi_db **out, struct ecshist_error *error) ECSHIST_CHECKED;
 /* Counted: ehi_db_open gives 1. The last release closes. */
@@ -88,12 +90,14 @@ int ehi_db_timeline_next(struct ehi_db_walk *walk, struct ehi_db_entry entries[E
 int ehi_db_timeline_last(struct ehi_db_txn *txn, uint64_t subject_id,
                          struct ehi_db_entry entries[EHI_DB_CHUNK], unsigned *count,
                          struct ecshist_error *error) ECSHIST_CHECKED;
-/* A service's deployments, newest createdAt first, then greatest created_seq. from: at or behind this place; NULL: all. */
+/* A service's deployments, newest createdAt first, then greatest created_seq. from: at or behind
+ * this place; NULL: all. */
 void ehi_db_listed(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_t service_id,
                    const struct ehi_db_listed *from);
 int ehi_db_listed_next(struct ehi_db_walk *walk, struct ehi_db_listed *row, bool *found,
                        struct ecshist_error *error) ECSHIST_CHECKED;
-/* Ids of the services of a name hash (ehi_db_name_hash of cluster and service name; service empty: of the cluster). */
+/* Ids of the services of a name hash (ehi_db_name_hash of cluster and service name; service empty:
+ * of the cluster). */
 uint64_t ehi_db_name_hash(struct ehi_slice cluster, struct ehi_slice service);
 void ehi_db_named(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_t name_hash);
 int ehi_db_named_next(struct ehi_db_walk *walk, uint64_t *service_id, bool *found,

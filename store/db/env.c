@@ -58,7 +58,8 @@ static int identify(struct ehi_db *db)
     return 0;
 }
 
-/* The map is address space: large enough that the file can grow four times over before the next open. */
+/* The map is address space: large enough that the file can grow four times over before the next
+ * open. */
 static uint64_t map_size(const char *data_path, uint64_t wanted)
 {
     struct stat st;

@@ -1,6 +1,6 @@
 /*
- * Appending. Threads that come at the same time form a queue; the first of them leads: it takes the queue through the
- * whole pipeline at once, so that they share a frame and its flush.
+ * Appending. Threads that come at the same time form a queue; the first of them leads: it takes the
+ * queue through the whole pipeline at once, so that they share a frame and its flush.
  */
 #include "codec/record.h"
 #include "fold/store.h"
@@ -54,8 +54,8 @@ static void clear_results(struct ehi_request *request)
 enum request_fate { TAKEN, TAKEN_BACK };
 
 /*
- * Applies a request's events. An all-or-nothing request with a refused event after others is TAKEN_BACK: the batch must
- * be folded anew without it. A failure of the machinery is the return.
+ * Applies a request's events. An all-or-nothing request with a refused event after others is
+ * TAKEN_BACK: the batch must be folded anew without it. A failure of the machinery is the return.
  */
 static int apply_request(struct ehi_batch *batch, struct ehi_request *request,
                          enum request_fate *fate, struct ecshist_error *failure)
@@ -96,7 +96,8 @@ static bool settled(const struct ehi_request *request)
     return request->code != ECSHIST_OK && (request->flags & ECSHIST_APPEND_EACH) == 0;
 }
 
-/* All of the group's requests onto the batch; again from the start as long as one must be taken back. */
+/* All of the group's requests onto the batch; again from the start as long as one must be taken
+ * back. */
 static int apply_group(struct ehi_store *store, struct ehi_db_txn *txn,
                        const struct ehi_db_head *head, struct ehi_request *group,
                        struct ecshist_error *failure)

@@ -36,8 +36,8 @@ static ino_t index_inode(const struct ehi_store *store)
 }
 
 /*
- * LMDB opens two files by their names. Where the index is swapped between the two, the locks of one would guard the
- * pages of the other: then both again.
+ * LMDB opens two files by their names. Where the index is swapped between the two, the locks of one
+ * would guard the pages of the other: then both again.
  */
 static int open_unswapped(struct ehi_store *store, const char *path, struct ehi_db **out,
                           struct ecshist_error *error)
@@ -68,7 +68,8 @@ int ehi_store_open_index(struct ehi_store *store, struct ehi_db **out, struct ec
     return rc;
 }
 
-/* The only place where a handle moves over: two environments of one index in one process break LMDB's locks. */
+/* The only place where a handle moves over: two environments of one index in one process break
+ * LMDB's locks. */
 int ehi_store_db(struct ehi_store *store, struct ehi_db **out, struct ecshist_error *error)
 {
     pthread_mutex_lock(&store->db_mutex);
@@ -130,7 +131,8 @@ static int find_tail(struct ehi_store *store, struct ehi_position *tail,
     return rc;
 }
 
-/* A trusted index that has applied more than the log holds: the log has lost what was acknowledged. */
+/* A trusted index that has applied more than the log holds: the log has lost what was acknowledged.
+ */
 static int check_lost(struct ehi_store *store, const struct ehi_db_head *head,
                       struct ecshist_error *error)
 {
@@ -149,8 +151,8 @@ static int check_lost(struct ehi_store *store, const struct ehi_db_head *head,
 }
 
 /*
- * Opens the index where it is trusted: store->db is set. It is of this store and format, and the log confirms the
- * position it says it has applied.
+ * Opens the index where it is trusted: store->db is set. It is of this store and format, and the
+ * log confirms the position it says it has applied.
  */
 static int open_trusted(struct ehi_store *store, int index_fd, struct ecshist_error *error)
 {
@@ -176,7 +178,8 @@ static int open_index_fd(const struct ehi_store *store)
     return openat(store->dir_fd, "index", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 }
 
-/* "In use" must be durable before the first unflushed commit: LMDB reuses pages of what "clean" promised. */
+/* "In use" must be durable before the first unflushed commit: LMDB reuses pages of what "clean"
+ * promised. */
 static int mark_in_use(struct ehi_store *store, struct ecshist_error *error)
 {
     int fd = open_index_fd(store);
@@ -404,7 +407,8 @@ int ehi_store_open(const char *path, const struct ecshist_open_options *options,
 
 /* -- closing ----------------------------------------------------------------------------------- */
 
-/* The last process out syncs the index and marks it clean: then nobody need rebuild it after a power cut. */
+/* The last process out syncs the index and marks it clean: then nobody need rebuild it after a
+ * power cut. */
 static void leave_clean(struct ehi_store *store)
 {
     if (store->frozen || lock_dir(store->dir_fd, LOCK_EX | LOCK_NB) != 0 ||

@@ -178,7 +178,8 @@ static int load_timeline(struct ehi_batch *batch, struct subject *s, struct ecsh
     s->chunks->count = 0;
     if (s->is_new)
         return ECSHIST_OK;
-    /* A service is in the index from the first event of anything of it: it may have no row of its own. */
+    /* A service is in the index from the first event of anything of it: it may have no row of its
+     * own. */
     int rc = ehi_db_timeline_last(batch->txn, s->id, s->chunks->entries, &s->chunks->count, error);
     uint64_t first =
         s->kind == EHI_ARN_DEPLOYMENT ? s->as.deployment.created_seq : s->as.revision.first_seq;
@@ -187,7 +188,8 @@ static int load_timeline(struct ehi_batch *batch, struct subject *s, struct ecsh
     return rc;
 }
 
-/* The subject of an ARN, loaded from the index where it is there. The arn must outlive the batch. */
+/* The subject of an ARN, loaded from the index where it is there. The arn must outlive the batch.
+ */
 static int find_subject(struct ehi_batch *batch, struct ehi_slice arn, enum ehi_arn_kind kind,
                         struct subject **out, struct ecshist_error *error)
 {
@@ -259,7 +261,8 @@ static bool subject_exists(const struct subject *s)
 
 /* -- idempotency ------------------------------------------------------------------------------- */
 
-/* An earlier event of the subject with the same id: equal content is a duplicate, other content a conflict. */
+/* An earlier event of the subject with the same id: equal content is a duplicate, other content a
+ * conflict. */
 struct earlier {
     bool found, same_content;
     uint64_t seq;
@@ -429,7 +432,8 @@ static int update_service(struct ehi_batch *batch, struct subject *s, const stru
         return ECSHIST_OK;
     service->dirty = true;
     count_status(batch, &service->as.service, before->status, d->status);
-    /* A first observation of what has ended already tells of the past, not that the service lives. */
+    /* A first observation of what has ended already tells of the past, not that the service lives.
+     */
     bool revives = before->status == ECSHIST_STATUS_NONE &&
                    !(event->type == EHI_DEPLOYMENT_OBSERVED && ehi_status_terminal(d->status));
     if (revives)
@@ -596,7 +600,8 @@ static void count_event(struct ehi_db_head *head, const struct ehi_event *event,
     head->next_seq++;
 }
 
-/* The event is in: its row in the timeline, its place among the batch's records. Cannot fail halfway. */
+/* The event is in: its row in the timeline, its place among the batch's records. Cannot fail
+ * halfway. */
 static int accept(struct ehi_batch *batch, struct subject *s, const struct ehi_event *event,
                   struct ehi_slice record, uint64_t id_hash, uint64_t offset, unsigned flags,
                   struct ecshist_error *error)
@@ -800,7 +805,8 @@ static int put_subject(struct ehi_batch *batch, struct subject *s, struct ehi_sl
     return rc;
 }
 
-/* All states are encoded before the first put: they may borrow from pages that a put is free to move. */
+/* All states are encoded before the first put: they may borrow from pages that a put is free to
+ * move. */
 static int encode_states(struct ehi_batch *batch, struct ecshist_error *error)
 {
     batch->scratch.length = 0;

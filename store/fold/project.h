@@ -1,6 +1,7 @@
 /*
- * Folding a batch of events onto the index's states: read what they touch, fold in memory, put each touched state once.
- * Three phases, in this order: apply (reads only), the caller makes the events durable, put (writes only).
+ * Folding a batch of events onto the index's states: read what they touch, fold in memory, put each
+ * touched state once. Three phases, in this order: apply (reads only), the caller makes the events
+ * durable, put (writes only).
  */
 #ifndef EHI_FOLD_PROJECT_H
 #define EHI_FOLD_PROJECT_H
@@ -15,7 +16,8 @@
 
 struct ehi_batch;
 
-/* What became of an event, as in struct ecshist_append_result. The reason is in the error given to apply. */
+/* What became of an event, as in struct ecshist_append_result. The reason is in the error given to
+ * apply. */
 struct ehi_outcome {
     ecshist_outcome outcome;
     int code;
@@ -34,12 +36,14 @@ struct ehi_db_head *ehi_batch_head(struct ehi_batch *batch);
 uint32_t ehi_batch_count(const struct ehi_batch *batch);
 
 /*
- * One new event: takes the next seq where it is appended or ignored. `record` must outlive the batch. On REFUSED
- * nothing has changed. The return is a failure of the machinery (INDEX, DAMAGED, NO_MEMORY), never a refusal.
+ * One new event: takes the next seq where it is appended or ignored. `record` must outlive the
+ * batch. On REFUSED nothing has changed. The return is a failure of the machinery (INDEX, DAMAGED,
+ * NO_MEMORY), never a refusal.
  */
 int ehi_batch_apply(struct ehi_batch *batch, struct ehi_slice record, bool lenient,
                     struct ehi_outcome *out, struct ecshist_error *reason) ECSHIST_CHECKED;
-/* One event of the log, at `offset` of its segment: what it says is done. DAMAGED where it does not fit. */
+/* One event of the log, at `offset` of its segment: what it says is done. DAMAGED where it does not
+ * fit. */
 int ehi_batch_replay(struct ehi_batch *batch, struct ehi_slice record, uint64_t offset,
                      struct ecshist_error *error) ECSHIST_CHECKED;
 /* The records of the applied events, in the order of seq, with a flag for each. Borrowed. */

@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Events a commit: enough that a page is written once for many of them, few enough that memory stays small. */
+/* Events a commit: enough that a page is written once for many of them, few enough that memory
+ * stays small. */
 enum { REPLAY_EVENTS = 65536 };
 
 struct replay {
@@ -90,7 +91,8 @@ static int replay_all(struct replay *r, struct ecshist_error *error)
             break;
         if (verdict == EHI_TORN_TAIL && !r->store->frozen)
             rc = ehi_log_cut(r->store->log, &r->position, error);
-        /* Nothing is shown that a power cut could still take back: whoever wrote the last frame may not have flushed it. */
+        /* Nothing is shown that a power cut could still take back: whoever wrote the last frame may
+         * not have flushed it. */
         if (verdict != EHI_FRAME) {
             if (rc == ECSHIST_OK && !r->store->frozen)
                 rc = ehi_log_settle(r->store->log, &r->position, error);
@@ -170,7 +172,8 @@ static int build_sized(struct ehi_store *store, uint64_t map_bytes, ecshist_prog
     return rc == ECSHIST_OK ? mark_new(store, error) : rc;
 }
 
-/* How large the index becomes is known when it is there: from the start again in a larger map if need be. */
+/* How large the index becomes is known when it is there: from the start again in a larger map if
+ * need be. */
 static int build_new(struct ehi_store *store, ecshist_progress_fn progress, void *context,
                      struct ecshist_error *error)
 {

@@ -1,7 +1,8 @@
 /*
- * An open store: the log, the index over it, and the ways between them. Three locks, always taken in this order:
- * presence (flock, shared, on the store's directory: held as long as a handle is open), the writers' lock (flock on
- * log/: one append, catch-up or rebuild at a time in all processes), and the mutexes of this struct.
+ * An open store: the log, the index over it, and the ways between them. Three locks, always taken
+ * in this order: presence (flock, shared, on the store's directory: held as long as a handle is
+ * open), the writers' lock (flock on log/: one append, catch-up or rebuild at a time in all
+ * processes), and the mutexes of this struct.
  */
 #ifndef EHI_FOLD_STORE_H
 #define EHI_FOLD_STORE_H
@@ -47,14 +48,17 @@ void ehi_store_close(struct ehi_store *store);
 int ehi_store_rebuild(struct ehi_store *store, ecshist_progress_fn progress, void *context,
                       struct ecshist_error *error) ECSHIST_CHECKED;
 
-/* Makes the directory of a new store, whole or not at all. EXISTS where another was faster. (create.c) */
+/* Makes the directory of a new store, whole or not at all. EXISTS where another was faster.
+ * (create.c) */
 int ehi_store_create(const char *path, struct ecshist_error *error) ECSHIST_CHECKED;
 
-/* The environment that stands now, counted: ehi_db_release. Moves over to one that was swapped in. */
+/* The environment that stands now, counted: ehi_db_release. Moves over to one that was swapped in.
+ */
 int ehi_store_db(struct ehi_store *store, struct ehi_db **out, struct ecshist_error *error)
     ECSHIST_CHECKED;
 
-/* Events to append: records of ehi_record_encode. outcomes and reasons (each may be NULL) have `count` entries. */
+/* Events to append: records of ehi_record_encode. outcomes and reasons (each may be NULL) have
+ * `count` entries. */
 struct ehi_request {
     const struct ehi_slice *records;
     size_t count;
@@ -76,7 +80,8 @@ void ehi_store_unlock(struct ehi_store *store);
 
 /* -- within fold/ -- */
 
-/* Folds what the log has beyond the index's head into the index, under the writers' lock. (replay.c) */
+/* Folds what the log has beyond the index's head into the index, under the writers' lock.
+ * (replay.c) */
 int ehi_replay(struct ehi_store *store, struct ehi_db *db, ecshist_progress_fn progress,
                void *context, struct ecshist_error *error) ECSHIST_CHECKED;
 /* Builds index.new from the whole log and swaps it in, under the writers' lock. (replay.c) */

@@ -1,6 +1,7 @@
 /*
- * The log: segments of frames of records. The truth of a store. Threads: calls on one struct ehi_log are
- * serialised by its own mutex; what they give (mapped bytes) stays valid until ehi_log_close.
+ * The log: segments of frames of records. The truth of a store. Threads: calls on one struct
+ * ehi_log are serialised by its own mutex; what they give (mapped bytes) stays valid until
+ * ehi_log_close.
  */
 #ifndef EHI_LOG_LOG_H
 #define EHI_LOG_LOG_H
@@ -11,7 +12,8 @@
 
 struct ehi_log;
 
-/* The end of what is known: the next frame goes to `offset` of the segment `segment` and begins with next_seq. */
+/* The end of what is known: the next frame goes to `offset` of the segment `segment` and begins
+ * with next_seq. */
 struct ehi_position {
     uint64_t segment; /* its first seq */
     uint64_t offset;
@@ -21,23 +23,27 @@ struct ehi_position {
     uint64_t frame_checksum; /* of that frame */
 };
 
-/* Makes an empty log in the empty directory dirfd: segment 1, fsynced (the directory too). path: for messages. */
+/* Makes an empty log in the empty directory dirfd: segment 1, fsynced (the directory too). path:
+ * for messages. */
 int ehi_log_create(int dirfd, const char *path, const uint8_t store_id[16],
                    struct ecshist_error *error) ECSHIST_CHECKED;
-/* Opens: reads the names and headers of all segments. Takes no hold of dirfd. FORMAT, DAMAGED (gap in names, other store id), IO. */
+/* Opens: reads the names and headers of all segments. Takes no hold of dirfd. FORMAT, DAMAGED (gap
+ * in names, other store id), IO. */
 int ehi_log_open(int dirfd, const char *path, uint32_t segment_bytes, struct ehi_log **out,
                  struct ecshist_error *error) ECSHIST_CHECKED;
 void ehi_log_close(struct ehi_log *log);
 const uint8_t *ehi_log_store_id(const struct ehi_log *log);
 uint64_t ehi_log_seed(const struct ehi_log *log);
 
-/* The one lock among writers, of all processes and threads: flock on the directory. Blocks; not recursive. */
+/* The one lock among writers, of all processes and threads: flock on the directory. Blocks; not
+ * recursive. */
 int ehi_log_lock(struct ehi_log *log, struct ecshist_error *error) ECSHIST_CHECKED;
 void ehi_log_unlock(struct ehi_log *log);
 
 /* The position before the first frame of the oldest segment. */
 void ehi_log_start(struct ehi_log *log, struct ehi_position *out);
-/* The log confirms a position: its segment is there, and the frame before it, if any, has that checksum and is intact. */
+/* The log confirms a position: its segment is there, and the frame before it, if any, has that
+ * checksum and is intact. */
 bool ehi_log_confirms(struct ehi_log *log, const struct ehi_position *position);
 
 enum ehi_verdict {
@@ -55,33 +61,37 @@ struct ehi_frame {
 bool ehi_log_at_end(struct ehi_log *log, const struct ehi_position *position);
 
 /*
- * The frame at *position, checksum checked; moves *position behind it (over footers into the next segment). Never
- * changes the file. EHI_TORN_TAIL only in the newest segment; without the lock it may also be an append that is
- * under way. DAMAGED names segment, offset and seqs. At the end of the log all that lies ahead is searched: ask
- * ehi_log_at_end first where that is the usual answer.
+ * The frame at *position, checksum checked; moves *position behind it (over footers into the next
+ * segment). Never changes the file. EHI_TORN_TAIL only in the newest segment; without the lock it
+ * may also be an append that is under way. DAMAGED names segment, offset and seqs. At the end of
+ * the log all that lies ahead is searched: ask ehi_log_at_end first where that is the usual answer.
  */
 int ehi_log_next(struct ehi_log *log, struct ehi_position *position, struct ehi_frame *frame,
                  enum ehi_verdict *verdict, struct ecshist_error *error) ECSHIST_CHECKED;
 /* One cheap look: nothing has been appended at the position yet. */
 bool ehi_log_at_end(struct ehi_log *log, const struct ehi_position *position);
-/* Under the lock: cuts a torn tail off at *position: fills it with zeros, since a mapped file must not shrink. */
+/* Under the lock: cuts a torn tail off at *position: fills it with zeros, since a mapped file must
+ * not shrink. */
 int ehi_log_cut(struct ehi_log *log, const struct ehi_position *position,
                 struct ecshist_error *error) ECSHIST_CHECKED;
 /*
- * Under the lock, before frames are acted on that somebody else wrote: makes the last one before the tail durable for
- * certain. Whoever wrote it may have died, or failed, before it was flushed. IO.
+ * Under the lock, before frames are acted on that somebody else wrote: makes the last one before
+ * the tail durable for certain. Whoever wrote it may have died, or failed, before it was flushed.
+ * IO.
  */
 int ehi_log_settle(struct ehi_log *log, const struct ehi_position *tail,
                    struct ecshist_error *error) ECSHIST_CHECKED;
 /*
- * Under the lock, at the tail: writes one frame of `count` stamped records and makes it durable (fdatasync). Zero-fills
- * ahead; seals and begins a new segment before, where the segment is full. Moves *position (also when it
- * fails after sealing). IO where nothing of the frame was written, OUTCOME_UNKNOWN where a write or flush of it failed,
- * LIMIT, MISUSE (not at the tail, or seqs that do not follow), DAMAGED (found when sealing).
+ * Under the lock, at the tail: writes one frame of `count` stamped records and makes it durable
+ * (fdatasync). Zero-fills ahead; seals and begins a new segment before, where the segment is full.
+ * Moves *position (also when it fails after sealing). IO where nothing of the frame was written,
+ * OUTCOME_UNKNOWN where a write or flush of it failed, LIMIT, MISUSE (not at the tail, or seqs that
+ * do not follow), DAMAGED (found when sealing).
  */
 int ehi_log_append(struct ehi_log *log, struct ehi_position *position, struct ehi_slice records,
                    uint32_t count, uint64_t first_seq, struct ecshist_error *error) ECSHIST_CHECKED;
-/* The record of an event, its checksum checked. hint: where in the active segment, 0 for none. DAMAGED, NOT_FOUND. */
+/* The record of an event, its checksum checked. hint: where in the active segment, 0 for none.
+ * DAMAGED, NOT_FOUND. */
 int ehi_log_read(struct ehi_log *log, uint64_t seq, uint64_t hint_offset, struct ehi_slice *record,
                  struct ecshist_error *error) ECSHIST_CHECKED;
 /* The position of the frame that holds seq, or of the first one behind it. For cursors. */
@@ -93,13 +103,15 @@ int ehi_log_sizes(struct ehi_log *log, const struct ehi_position *tail, uint64_t
     ECSHIST_CHECKED;
 
 /*
- * The footer of the sealed segment that begins with this seq says what its frames say, the checksum of all of it
- * included. For verifying; ehi_log_next does not look. DAMAGED, NOT_FOUND (not sealed, no such segment).
+ * The footer of the sealed segment that begins with this seq says what its frames say, the checksum
+ * of all of it included. For verifying; ehi_log_next does not look. DAMAGED, NOT_FOUND (not sealed,
+ * no such segment).
  */
 int ehi_log_check_seal(struct ehi_log *log, uint64_t segment, struct ecshist_error *error)
     ECSHIST_CHECKED;
 
-/* Walks the records of a frame's payload: false at the end, or with rest->length > 0 at bad lengths. */
+/* Walks the records of a frame's payload: false at the end, or with rest->length > 0 at bad
+ * lengths. */
 bool ehi_records_next(struct ehi_slice *rest, struct ehi_slice *record);
 
 #ifdef ECSHIST_TEST_HOOKS

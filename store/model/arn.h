@@ -23,9 +23,9 @@ struct ehi_arn {
 #define EHI_ARN_BUFFER 1200
 
 /*
- * Parses any of the five kinds. Partition: "aws" or "aws-" and letters, digits, dashes; region: letters,
- * digits, dashes; account: 12 digits. INVALID (the message says what is wrong, no place set); LIMIT where
- * longer than ECSHIST_MAX_ARN_BYTES.
+ * Parses any of the five kinds. Partition: "aws" or "aws-" and letters, digits, dashes; region:
+ * letters, digits, dashes; account: 12 digits. INVALID (the message says what is wrong, no place
+ * set); LIMIT where longer than ECSHIST_MAX_ARN_BYTES.
  */
 int ehi_arn_parse(struct ehi_slice text, struct ehi_arn *out, struct ecshist_error *error)
     ECSHIST_CHECKED;

@@ -1,6 +1,6 @@
 /*
- * A deployment as folded from its events: its state, which is also its view. Slices and lists borrow
- * (from an arena, a record or an index page); whoever fills the struct says for how long.
+ * A deployment as folded from its events: its state, which is also its view. Slices and lists
+ * borrow (from an arena, a record or an index page); whoever fills the struct says for how long.
  */
 #ifndef EHI_MODEL_DEPLOYMENT_H
 #define EHI_MODEL_DEPLOYMENT_H

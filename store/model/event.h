@@ -1,4 +1,5 @@
-/* An event in its checked, typed form: what folding reads. Borrows from the record it was decoded from. */
+/* An event in its checked, typed form: what folding reads. Borrows from the record it was decoded
+ * from. */
 #ifndef EHI_MODEL_EVENT_H
 #define EHI_MODEL_EVENT_H
 

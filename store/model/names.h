@@ -1,6 +1,7 @@
 /*
  * The enumerations of the ECS API as numbers. The numbers are stored: chosen by hand, never given
- * another meaning. 0 is "not set". Deployment statuses are ecshist_deployment_status of <ecshist/query.h>.
+ * another meaning. 0 is "not set". Deployment statuses are ecshist_deployment_status of
+ * <ecshist/query.h>.
  */
 #ifndef EHI_MODEL_NAMES_H
 #define EHI_MODEL_NAMES_H
@@ -24,7 +25,8 @@ enum ehi_monitor {
     EHI_MONITORING_COMPLETE = 3,
     EHI_DISABLED = 4
 };
-/* RECONCILE_SERVICE = 1 … CLEAN_UP = 10, in the order of the API's ServiceDeploymentLifecycleStage */
+/* RECONCILE_SERVICE = 1 … CLEAN_UP = 10, in the order of the API's ServiceDeploymentLifecycleStage
+ */
 enum ehi_hook_target { EHI_AWS_LAMBDA = 1, EHI_PAUSE = 2 };
 enum ehi_hook_status {
     EHI_AWAITING_ACTION = 1,

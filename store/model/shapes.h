@@ -1,4 +1,5 @@
-/* The shapes of the ECS API (version 2014-11-13): the order of members, and which of them are timestamps. */
+/* The shapes of the ECS API (version 2014-11-13): the order of members, and which of them are
+ * timestamps. */
 #ifndef EHI_MODEL_SHAPES_H
 #define EHI_MODEL_SHAPES_H
 
@@ -12,9 +13,9 @@ enum ehi_shape {
 };
 
 /*
- * Puts the members of a value, and of all within it, into the order of the shape, members the shape does not know
- * behind them as they came; turns timestamps (text or seconds that parse) into EHI_VALUE_TIME. Lists are rearranged in
- * place. ECSHIST_NO_MEMORY only.
+ * Puts the members of a value, and of all within it, into the order of the shape, members the shape
+ * does not know behind them as they came; turns timestamps (text or seconds that parse) into
+ * EHI_VALUE_TIME. Lists are rearranged in place. ECSHIST_NO_MEMORY only.
  */
 int ehi_shape_apply(enum ehi_shape shape, struct ehi_value *value, struct ehi_arena *arena)
     ECSHIST_CHECKED;

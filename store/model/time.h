@@ -18,7 +18,8 @@ int ehi_time_parse_any(struct ehi_slice text, int64_t *out_us, struct ecshist_er
 /* A string as above, an integer or a real of seconds (to the nearest microsecond). INVALID. */
 int ehi_time_from_value(const struct ehi_value *value, int64_t *out_us, struct ecshist_error *error)
     ECSHIST_CHECKED;
-/* "2024-11-04T11:25:56.589000+00:00"; without the fraction where it is 0 (Python's isoformat, so the AWS CLI). */
+/* "2024-11-04T11:25:56.589000+00:00"; without the fraction where it is 0 (Python's isoformat, so
+ * the AWS CLI). */
 size_t ehi_time_format_iso(int64_t time_us, char buffer[EHI_TIME_BUFFER]);
 /* "1730719556.589": at least one fractional digit, no trailing zeros beyond it. */
 size_t ehi_time_format_seconds(int64_t time_us, char buffer[EHI_TIME_BUFFER]);

@@ -1,6 +1,6 @@
 /*
- * Questions asked of one consistent state: a read transaction of the index, and the log behind it. Answers are made in
- * the caller's arena and borrow from nothing else.
+ * Questions asked of one consistent state: a read transaction of the index, and the log behind it.
+ * Answers are made in the caller's arena and borrow from nothing else.
  */
 #ifndef EHI_VIEW_VIEW_H
 #define EHI_VIEW_VIEW_H
@@ -62,7 +62,8 @@ int ehi_view_timeline(const struct ehi_view_source *source, const char *arn,
                       const struct ecshist_as_of *as_of, struct ehi_arena *arena,
                       struct ehi_answer *out, struct ecshist_error *error) ECSHIST_CHECKED;
 
-/* An answer, or one item of it, as the value that json/ writes: shapes of the ECS API, in their order. */
+/* An answer, or one item of it, as the value that json/ writes: shapes of the ECS API, in their
+ * order. */
 int ehi_answer_value(const struct ehi_answer *answer, struct ehi_arena *arena,
                      struct ehi_value *out, struct ecshist_error *error) ECSHIST_CHECKED;
 int ehi_answer_item_value(const struct ehi_answer *answer, size_t index, struct ehi_arena *arena,
