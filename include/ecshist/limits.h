@@ -19,9 +19,9 @@
 #define ECSHIST_MAX_RESOURCE_ID_BYTES                                                              \
     128u                          /* the last part of a deployment's, revision's, task's ARN */
 #define ECSHIST_MAX_ID_BYTES 128u /* an event's own id */
-#define ECSHIST_MAX_NESTING 32u /* arrays and objects within each other, the event itself counted  \
-                                 */
-#define ECSHIST_MAX_PAGE 100u   /* maxResults of a list (ECS: 100) */
+/* arrays and objects within each other, the event itself counted */
+#define ECSHIST_MAX_NESTING 32u
+#define ECSHIST_MAX_PAGE 100u /* maxResults of a list (ECS: 100) */
 #define ECSHIST_DEFAULT_PAGE 20u
 #define ECSHIST_MAX_DESCRIBE 20u /* ARNs of one describe (ECS: 20) */
 /* Lists within one deployment. */
