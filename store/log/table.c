@@ -323,13 +323,24 @@ static int get_view(struct ehi_log *log, uint64_t seq, bool exact, uint64_t need
     return ECSHIST_OK;
 }
 
-int ehi_view_get(struct ehi_log *log, uint64_t segment, uint64_t need, struct ehi_view *out,
-                 struct ecshist_error *error)
+static int get_exact(struct ehi_log *log, uint64_t segment, uint64_t need, struct ehi_view *out,
+                     struct ecshist_error *error)
 {
     pthread_mutex_lock(&log->tables);
     int rc = get_view(log, segment, true, need, out, error);
     pthread_mutex_unlock(&log->tables);
     return rc;
+}
+
+/* A segment that is not known: somebody else may have begun it, and told where it is. */
+int ehi_view_get(struct ehi_log *log, uint64_t segment, uint64_t need, struct ehi_view *out,
+                 struct ecshist_error *error)
+{
+    int rc = get_exact(log, segment, need, out, error);
+    if (rc != ECSHIST_NOT_FOUND)
+        return rc;
+    rc = ehi_table_refresh(log, error);
+    return rc == ECSHIST_OK ? get_exact(log, segment, need, out, error) : rc;
 }
 
 int ehi_view_holding(struct ehi_log *log, uint64_t seq, struct ehi_view *out,
