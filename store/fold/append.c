@@ -166,7 +166,14 @@ static int index_frame(struct ehi_store *store, struct ehi_db_txn **txn,
         rc = ehi_db_commit(*txn, error);
         *txn = NULL;
     }
-    return rc;
+    if (rc == ECSHIST_OK)
+        return rc;
+    char why[256];
+    snprintf(why, sizeof(why), "%s", error->message);
+    return ehi_fail(error, ECSHIST_OUTCOME_UNKNOWN,
+                    "the events are durable, but the index could not take them (%s): they are seen "
+                    "when the store is opened again",
+                    why);
 }
 
 /* Under the writers' lock: a write transaction on an index that has applied all of the log. */
@@ -205,10 +212,9 @@ static int run_locked(struct ehi_store *store, struct ehi_db *db, struct ehi_req
     if (rc == ECSHIST_OK && ehi_batch_count(store->batch) != 0) {
         struct ehi_position position = ehi_head_position(&head);
         rc = write_frame(store, &position, error);
-        if (rc == ECSHIST_OUTCOME_UNKNOWN)
-            store->poisoned = true;
         if (rc == ECSHIST_OK)
             rc = index_frame(store, &txn, &position, error);
+        store->poisoned = rc == ECSHIST_OUTCOME_UNKNOWN;
     }
     ehi_db_abort(txn);
     return rc;

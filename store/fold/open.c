@@ -201,6 +201,14 @@ static bool behind_log(struct ehi_store *store)
     return !ehi_log_at_end(store->log, &position);
 }
 
+/* The environment anew, after a write to it failed. */
+static int reopen_index(struct ehi_store *store, struct ecshist_error *error)
+{
+    ehi_db_release(store->db);
+    store->db = NULL;
+    return ehi_store_open_index(store, &store->db, error);
+}
+
 /* Under the writers' lock. A reader writes to the index only where it must. */
 static int settle_index(struct ehi_store *store, const struct ecshist_open_options *options,
                         struct ecshist_error *error)
@@ -227,7 +235,12 @@ static int settle_index(struct ehi_store *store, const struct ecshist_open_optio
     /* What is missing does not fit into its map: a new index gets one that is large enough. */
     if (rc == ECSHIST_FULL)
         rc = ehi_rebuild(store, options->progress, options->progress_context, error);
-    return rc;
+    /*
+     * What the index lacks was not acknowledged: a reader that cannot add it (a full disk, say)
+     * shows what is there. A log that is damaged is another matter.
+     */
+    bool shows_less = rc == ECSHIST_IO || rc == ECSHIST_INDEX || rc == ECSHIST_FULL;
+    return store->read_only && shows_less ? reopen_index(store, error) : rc;
 }
 
 /* -- opening ----------------------------------------------------------------------------------- */
