@@ -238,9 +238,8 @@ static struct ehi_value breaker_value(struct maker *m, const struct ehi_deployme
 static struct ehi_value alarms_value(struct maker *m, const struct ehi_deployment *d)
 {
     struct ehi_value map = begin_map(m, 3);
-    bool enabled = d->alarm_status != 0 && d->alarm_status != EHI_DISABLED;
     add_name(&map, "status", EHI_ENUM_MONITOR, d->alarm_status);
-    if (enabled || d->alarm_count != 0)
+    if (d->alarm_count != 0)
         add(&map, "alarmNames", text_list(m, d->alarm_names, d->alarm_count));
     if (d->triggered_count != 0)
         add(&map, "triggeredAlarmNames", text_list(m, d->triggered_alarms, d->triggered_count));
