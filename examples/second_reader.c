@@ -328,7 +328,8 @@ static void read_frames(const struct segment *segment)
     }
     size = valid_frame(segment, offset, footer_magic);
     const unsigned char *f = segment->bytes + offset;
-    if (size > 0 && (little(f + 24, 8) != next || size != FRAME + FOOTER + little(f + 88, 4) * 16))
+    if (size > 0 && (little(f + 24, 8) != next || offset == HEADER ||
+                     size != FRAME + FOOTER + little(f + 88, 4) * 16))
         damage(segment, offset, "the footer does not follow from the frames");
     if (size == 0 || (trailer(segment) != offset && !segment->newest))
         verdict(segment, offset);

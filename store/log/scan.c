@@ -46,8 +46,10 @@ enum ehi_look ehi_look_at(const struct ehi_log *log, const struct ehi_view *view
     out->segment = view->segment;
     if (out->first_seq != next_seq)
         return EHI_LOOK_WRONG;
+    /* An empty segment is never sealed: the next one would have its name. */
     if (footer)
-        return ehi_footer_adds_up(out) ? EHI_LOOK_FOOTER : EHI_LOOK_WRONG;
+        return ehi_footer_adds_up(out) && next_seq != view->segment ? EHI_LOOK_FOOTER
+                                                                    : EHI_LOOK_WRONG;
     return ehi_frame_adds_up(out) ? EHI_LOOK_FRAME : EHI_LOOK_WRONG;
 }
 
@@ -221,7 +223,7 @@ static int not_a_frame(struct scan *scan, enum ehi_look look, enum ehi_verdict *
     if (look == EHI_LOOK_WRONG && scan->frame->first_seq != scan->position->next_seq)
         return damaged_here(scan, "the frame here does not begin with the next seq");
     if (look == EHI_LOOK_WRONG)
-        return damaged_here(scan, "the frame's records are not what its header says");
+        return damaged_here(scan, "what the frame holds is not what its header says");
     if (look == EHI_LOOK_FOOTER)
         return step_over(scan, again, verdict);
     *again = true;

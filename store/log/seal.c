@@ -117,6 +117,14 @@ int ehi_seal(struct ehi_log *log, int fd, const struct ehi_position *position,
     return rc;
 }
 
+static bool footer_is(const struct ehi_view *view, const struct ehi_buffer *footer)
+{
+    uint64_t end = view->footer + footer->length;
+    uint64_t trailer = view->size - EHI_SEGMENT_TRAILER_BYTES;
+    return end <= trailer && memcmp(footer->data, view->map + view->footer, footer->length) == 0 &&
+           ehi_all_zero(view->map + end, trailer - end);
+}
+
 int ehi_log_check_seal(struct ehi_log *log, uint64_t segment, struct ecshist_error *error)
 {
     struct ehi_view view;
@@ -130,8 +138,7 @@ int ehi_log_check_seal(struct ehi_log *log, uint64_t segment, struct ecshist_err
     if (view.footer == 0)
         return ehi_damaged(log, segment, view.size, view.next, "the footer is not whole", error);
     rc = summarize(log, &view, view.footer, &summary, error);
-    if (rc == ECSHIST_OK &&
-        memcmp(summary.footer.data, view.map + view.footer, summary.footer.length) != 0)
+    if (rc == ECSHIST_OK && !footer_is(&view, &summary.footer))
         rc = ehi_damaged(log, segment, view.footer, view.next,
                          "the footer is not what the segment's frames say", error);
     ehi_buffer_free(&summary.footer);
