@@ -535,6 +535,25 @@ Test(codec_event, a_member_twice_in_a_body)
     cr_assert_str_eq(error.message, "is there twice");
 }
 
+/* The envelope's members have their place in the header. */
+Test(codec_event, an_envelope_in_a_body)
+{
+    static const struct ehi_slice rows[] = {
+        EHI_SLICE_LITERAL("\x81\x01\xd9\x42" SUBJECT),   /* serviceDeploymentArn */
+        EHI_SLICE_LITERAL("\x81\x1c\xa1x"),              /* id */
+        EHI_SLICE_LITERAL("\x81\x1d\xa1x"),              /* type */
+        EHI_SLICE_LITERAL("\x81\x1e\x01"),               /* time */
+        EHI_SLICE_LITERAL("\x81\x1f\x01"),               /* seq */
+        EHI_SLICE_LITERAL("\x81\x20\x01"),               /* recordedAt */
+        EHI_SLICE_LITERAL("\x82\x21\x01\xa3\x61rn\x01"), /* arn twice, of no type's members */
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct ecshist_error error = ECSHIST_ERROR_INIT;
+        cr_assert_eq(decode_body(rows[i], &error), ECSHIST_INVALID, "row %zu", i);
+        cr_assert_str_eq(error.message, "is there twice", "row %zu", i);
+    }
+}
+
 Test(codec_event, a_subject_of_the_wrong_kind)
 {
     struct ehi_slice record = encode("deployment-stopped", "");

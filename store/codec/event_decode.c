@@ -218,12 +218,31 @@ static const struct {
 
 struct body_reading {
     struct ehi_event *event;
-    uint64_t seen; /* by member, up to EHI_BODY_KEY_MAX */
+    uint64_t seen[EHI_KEY_COUNT / 64 + 1]; /* a bit for each member of the dictionary */
 };
 
-/*
- * A member that the type does not define: ARNs must agree all the same, others are not looked at.
- */
+/* What the record's header holds already: an event would have it twice. */
+static bool of_envelope(int key, int type)
+{
+    return key == EHI_KEY_id || key == EHI_KEY_type || key == EHI_KEY_time || key == EHI_KEY_seq ||
+           key == EHI_KEY_recordedAt || key == ehi_subject_key(type);
+}
+
+static bool seen(const struct body_reading *reading, int key)
+{
+    return (reading->seen[key / 64] >> (key % 64) & 1) != 0;
+}
+
+static int check_first(struct ehi_reader *r, const struct ehi_place *at,
+                       struct body_reading *reading)
+{
+    if (seen(reading, at->key) || of_envelope(at->key, (int)reading->event->type))
+        return ehi_refuse(r, at, ECSHIST_INVALID, "is there twice");
+    reading->seen[at->key / 64] |= UINT64_C(1) << (at->key % 64);
+    return ECSHIST_OK;
+}
+
+/* A member the type does not define: ARNs must agree all the same, others are not looked at. */
 static int read_other(struct ehi_reader *r, const struct ehi_place *at,
                       const struct ehi_event *event)
 {
@@ -239,13 +258,12 @@ static int body_member(struct ehi_reader *r, const struct ehi_place *at, void *i
 {
     struct body_reading *reading = into;
     struct ehi_event *event = reading->event;
-    if (at->key > EHI_BODY_KEY_MAX || at->key == EHI_KEY_UNKNOWN)
+    if (at->key == EHI_KEY_UNKNOWN)
         return ehi_read_past(r);
-    uint64_t bit = UINT64_C(1) << at->key;
-    if ((reading->seen & bit) != 0)
-        return ehi_refuse(r, at, ECSHIST_INVALID, "is there twice");
-    reading->seen |= bit;
-    if ((members[at->key].types >> event->type & 1) != 0)
+    int rc = check_first(r, at, reading);
+    if (rc != ECSHIST_OK)
+        return rc;
+    if (at->key <= EHI_BODY_KEY_MAX && (members[at->key].types >> event->type & 1) != 0)
         return members[at->key].read(r, at, event);
     return read_other(r, at, event);
 }
@@ -254,7 +272,7 @@ static int check_required(struct ehi_reader *r, const struct body_reading *readi
 {
     for (int key = 1; key <= EHI_BODY_KEY_MAX; key++) {
         bool required = (members[key].required >> reading->event->type & 1) != 0;
-        if (required && (reading->seen >> key & 1) == 0) {
+        if (required && !seen(reading, key)) {
             struct ehi_place at = {NULL, key, 0};
             return ehi_refuse(r, &at, ECSHIST_INVALID, "is required");
         }
