@@ -11,6 +11,7 @@
 
 #include <ecshist/store.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 struct ehi_request;
@@ -25,8 +26,8 @@ struct ehi_store {
     struct ehi_store *next;
     struct ehi_log *log;
     uint64_t map_bytes;
-    bool read_only; /* no appends were asked for */
-    bool frozen;    /* nothing can be written here: a read-only file system, or no permission */
+    atomic_bool read_only; /* no appends were asked for: until somebody opens it for them */
+    bool frozen; /* nothing can be written here: a read-only file system, or no permission */
     int64_t (*now_us)(void *context);
     void *now_context;
     pthread_mutex_t writer_mutex; /* the writers' lock among this process's threads */
