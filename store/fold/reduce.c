@@ -1,8 +1,8 @@
 #include "fold/reduce.h"
 
-#include "codec/state.h"
 #include "fold/reduce_hooks.h"
 #include "fold/reduce_monitors.h"
+#include "fold/reduce_observed.h"
 #include "model/names.h"
 
 #include <ecshist/query.h>
@@ -412,37 +412,10 @@ static int apply_status_only(struct fold *f)
     return ECSHIST_OK;
 }
 
-/* What an observation does not tell, because it is not part of a view, stays as it was. */
-static void keep_bookkeeping(struct ehi_deployment *observed, const struct ehi_deployment *before,
-                             const struct ehi_event *event)
-{
-    bool exists = before->created_seq != 0;
-    observed->arn = event->subject;
-    observed->created_seq = exists ? before->created_seq : event->seq;
-    observed->last_observed_seq = event->seq;
-    observed->has_desired = exists && before->has_desired;
-    observed->known_count = exists ? before->known_count : 0;
-    if (!observed->has_desired && observed->target.requested > 0)
-        observed->known_count = observed->target.requested;
-}
-
 static int apply_observed(struct fold *f)
 {
-    struct ehi_deployment observed = *f->event->observed;
-    bool exists = f->next->created_seq != 0;
-    bool dated = observed.updated_at_us != EHI_TIME_NONE;
-    keep_bookkeeping(&observed, f->next, f->event);
-    /* One that does not say when it was last updated says nothing new by that. */
-    if (!dated && exists)
-        observed.updated_at_us = f->next->updated_at_us;
-    f->duplicate = exists && ehi_deployment_same_view(&observed, f->next);
-    if (f->duplicate)
-        return ECSHIST_OK;
-    if (!dated)
-        observed.updated_at_us = f->event->time_us;
     f->as_observed = true;
-    *f->next = observed;
-    return ECSHIST_OK;
+    return ehi_observe(f->next, f->event, f->arena, &f->duplicate, f->error);
 }
 
 /* One row an event type; a type without a row is no event of a deployment. */

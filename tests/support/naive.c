@@ -10,7 +10,8 @@
 /* An event that was taken. seq is its place in the list, from 1. */
 struct entry {
     json_t *event;
-    char *content; /* the event but for its id, its time in microseconds */
+    const char *subject, *id; /* of the event; id: NULL where it has none */
+    char *content;            /* the event but for its id, its time in microseconds */
     int64_t time_us;
     bool ignored;
 };
@@ -90,7 +91,7 @@ static char *content_of(const json_t *event)
 
 static bool is_subject(const struct entry *entry, const char *arn)
 {
-    return strcmp(subject_of(entry->event), arn) == 0;
+    return strcmp(entry->subject, arn) == 0;
 }
 
 /* Whether an event is part of what was so at a moment. */
@@ -112,8 +113,8 @@ static struct naive_fold fold_deployment(const struct naive *model, const char *
         const struct entry *entry = &model->entries[seq - 1];
         if (!is_seen(model, seq, as_of) || !is_subject(entry, arn))
             continue;
-        /* Only a fold as of a time has any to pass over. */
-        if (naive_fold_check(&fold, entry->event) == NAIVE_APPENDED)
+        /* All that was taken fits, but where later-dated ones are left out. */
+        if (!as_of.has_time || naive_fold_check(&fold, entry->event) == NAIVE_APPENDED)
             naive_fold_apply(&fold, entry->event, seq);
     }
     return fold;
@@ -173,7 +174,7 @@ static char *service_of(const char *arn)
 
 static bool is_of_service(const struct entry *entry, const char *service)
 {
-    char *of = service_of(subject_of(entry->event));
+    char *of = service_of(entry->subject);
     bool same = strcmp(of, service) == 0;
     free(of);
     return same;
@@ -291,10 +292,11 @@ static bool judge_id(const struct naive *model, const json_t *event, const char 
                      struct naive_result *out)
 {
     const char *id = json_string_value(json_object_get(event, "id"));
+    const char *subject = subject_of(event);
     for (uint64_t seq = 1; seq <= model->count; seq++) {
         const struct entry *entry = &model->entries[seq - 1];
-        const char *other = json_string_value(json_object_get(entry->event, "id"));
-        if (!is_subject(entry, subject_of(event)) || (id == NULL) != (other == NULL))
+        const char *other = entry->id;
+        if ((id == NULL) != (other == NULL) || !is_subject(entry, subject))
             continue;
         bool same_content = strcmp(entry->content, content) == 0;
         if (id == NULL ? !same_content : strcmp(id, other) != 0)
@@ -382,6 +384,8 @@ struct naive_result naive_append_value(struct naive *model, const json_t *event,
     model->entries = checked(realloc(model->entries, bytes));
     struct entry *entry = &model->entries[model->count++];
     entry->event = checked(json_deep_copy(event));
+    entry->subject = subject_of(entry->event);
+    entry->id = json_string_value(json_object_get(entry->event, "id"));
     entry->content = content_of(event);
     entry->time_us = naive_time(json_object_get(event, "time"));
     entry->ignored = result.outcome == NAIVE_IGNORED;
@@ -399,77 +403,115 @@ struct naive_result naive_append(struct naive *model, const char *json_line, boo
 
 /* -- comparing --------------------------------------------------------------------------------- */
 
-static bool differs(char *where, size_t size, const char *path, const json_t *a, const json_t *b)
+/* A value within others: "[2]" or ".name". */
+struct spot {
+    const struct spot *outer;
+    const char *name; /* NULL: an item of a list, or the whole */
+    size_t index;
+};
+
+/* Where to put what differs. */
+struct report {
+    char *text;
+    size_t size;
+};
+
+static void write_spot(const struct spot *spot, struct report *report)
 {
-    char *ours = a == NULL ? NULL : json_dumps(a, JSON_COMPACT | JSON_ENCODE_ANY);
-    char *theirs = b == NULL ? NULL : json_dumps(b, JSON_COMPACT | JSON_ENCODE_ANY);
-    snprintf(where, size, "%s: naive model %s, other %s", path, ours == NULL ? "nothing" : ours,
-             theirs == NULL ? "nothing" : theirs);
-    free(ours);
-    free(theirs);
+    if (spot->outer == NULL)
+        return;
+    write_spot(spot->outer, report);
+    size_t used = strlen(report->text);
+    if (spot->name != NULL)
+        snprintf(report->text + used, report->size - used, ".%s", spot->name);
+    else
+        snprintf(report->text + used, report->size - used, "[%zu]", spot->index);
+}
+
+static void write_value(const char *whose, const json_t *value, struct report *report)
+{
+    char *text = value == NULL ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    size_t used = strlen(report->text);
+    snprintf(report->text + used, report->size - used, "%s %s", whose,
+             text == NULL ? "nothing" : text);
+    free(text);
+}
+
+/* false, so that a comparison can return it. */
+static bool differs(struct report *report, const struct spot *spot, const json_t *a,
+                    const json_t *b)
+{
+    report->text[0] = '\0';
+    write_spot(spot, report);
+    write_value(": naive model", a, report);
+    write_value(", other", b, report);
     return false;
 }
 
-static bool is_time(const char *path)
+static bool is_time(const struct spot *spot)
 {
-    size_t length = strlen(path);
-    return length > 2 && strcmp(path + length - 2, "At") == 0;
+    size_t length = spot->name == NULL ? 0 : strlen(spot->name);
+    return length > 2 && strcmp(spot->name + length - 2, "At") == 0;
 }
 
-static bool agrees(const char *path, const json_t *a, const json_t *b, char *where, size_t size);
+static bool agrees(const struct spot *spot, const json_t *a, const json_t *b,
+                   struct report *report);
 
-static bool object_agrees(const char *path, const json_t *a, const json_t *b, char *where,
-                          size_t size)
+static bool object_agrees(const struct spot *spot, const json_t *a, const json_t *b,
+                          struct report *report)
 {
-    char inner[256];
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)a, name, value)
     {
-        snprintf(inner, sizeof(inner), "%s.%s", path, name);
-        if (!agrees(inner, value, json_object_get(b, name), where, size))
+        struct spot here = {spot, name, 0};
+        if (!agrees(&here, value, json_object_get(b, name), report))
             return false;
     }
     json_object_foreach((json_t *)(uintptr_t)b, name, value)
     {
-        snprintf(inner, sizeof(inner), "%s.%s", path, name);
+        struct spot here = {spot, name, 0};
         if (json_object_get(a, name) == NULL)
-            return differs(where, size, inner, NULL, value);
+            return differs(report, &here, NULL, value);
     }
     return true;
 }
 
-static bool array_agrees(const char *path, const json_t *a, const json_t *b, char *where,
-                         size_t size)
+static bool array_agrees(const struct spot *spot, const json_t *a, const json_t *b,
+                         struct report *report)
 {
     if (json_array_size(a) != json_array_size(b))
-        return differs(where, size, path, a, b);
+        return differs(report, spot, a, b);
     for (size_t i = 0; i < json_array_size(a); i++) {
-        char inner[256];
-        snprintf(inner, sizeof(inner), "%s[%zu]", path, i);
-        if (!agrees(inner, json_array_get(a, i), json_array_get(b, i), where, size))
+        struct spot here = {spot, NULL, i};
+        if (!agrees(&here, json_array_get(a, i), json_array_get(b, i), report))
             return false;
     }
     return true;
 }
 
-static bool agrees(const char *path, const json_t *a, const json_t *b, char *where, size_t size)
+static bool scalar_agrees(const struct spot *spot, const json_t *a, const json_t *b)
 {
-    if (a == NULL || b == NULL)
-        return differs(where, size, path, a, b);
-    if (json_is_integer(a) && is_time(path))
-        return naive_time(b) == json_integer_value(a) || differs(where, size, path, a, b);
+    if (json_is_integer(a) && is_time(spot))
+        return naive_time(b) == json_integer_value(a);
     if (json_is_number(a) && json_is_number(b))
-        return fabs(json_number_value(a) - json_number_value(b)) < 1e-9 ||
-               differs(where, size, path, a, b);
+        return fabs(json_number_value(a) - json_number_value(b)) < 1e-9;
+    return json_equal(a, b);
+}
+
+static bool agrees(const struct spot *spot, const json_t *a, const json_t *b, struct report *report)
+{
     if (json_is_object(a) && json_is_object(b))
-        return object_agrees(path, a, b, where, size);
+        return object_agrees(spot, a, b, report);
     if (json_is_array(a) && json_is_array(b))
-        return array_agrees(path, a, b, where, size);
-    return json_equal(a, b) || differs(where, size, path, a, b);
+        return array_agrees(spot, a, b, report);
+    bool same = a != NULL && b != NULL && scalar_agrees(spot, a, b);
+    return same || differs(report, spot, a, b);
 }
 
 bool naive_agrees(const json_t *view, const json_t *other, char *where, size_t where_size)
 {
-    return agrees("", view, other, where, where_size);
+    struct spot whole = {NULL, NULL, 0};
+    struct report report = {where, where_size};
+    return agrees(&whole, view, other, &report);
 }

@@ -246,6 +246,10 @@ static void complete_monitors(json_t *view)
     put_missing(view, "alarms", json_object());
     json_t *alarms = json_object_get(view, "alarms");
     put_missing(alarms, "status", json_string(monitor_at_rest(view, "alarms")));
+    json_t *configured = json_object_get(member(view, "deploymentConfiguration"), "alarms");
+    json_t *names = json_object_get(configured, "alarmNames");
+    if (enables(view, "alarms") && names != NULL)
+        put_missing(alarms, "alarmNames", json_incref(names));
     drop_empty_list(alarms, "alarmNames");
     drop_empty_list(alarms, "triggeredAlarmNames");
 }
