@@ -220,9 +220,6 @@ int tool_number_option(const char *name, const char *text, uint64_t least, uint6
     if (text == NULL || tool_parse_number(text, least, most, out)) {
         return TOOL_GO_ON;
     }
-    if (most == UINT64_MAX) {
-        return tool_usage_error("%s: a number of %" PRIu64 " or more, not '%s'", name, least, text);
-    }
     return tool_usage_error("%s: a number from %" PRIu64 " to %" PRIu64 ", not '%s'", name, least,
                             most, text);
 }

@@ -176,16 +176,27 @@ static void print_spaces(size_t count)
     printf("%*s", (int)count, "");
 }
 
-/*
- * How much of a text fits a line of `columns`: up to the last space that lets it, or cut where none
- * does. *next is where the next line begins.
- */
+/* Where a text of which `fits` bytes fit is cut: behind its last space, else its last slash. 0: nowhere. */
+static size_t last_break(const char *text, size_t fits)
+{
+    size_t slash = 0;
+
+    for (size_t i = fits; i > 0; i--) {
+        if (text[i] == ' ') {
+            return i + 1;
+        }
+        slash = slash == 0 && text[i - 1] == '/' ? i : slash;
+    }
+    return slash;
+}
+
+/* How much of a text fits a line of `columns`. *next is where the next line begins. */
 static size_t fold(const char *text, size_t length, size_t columns, size_t *next)
 {
     struct tool_glyph glyph;
     size_t used = 0;
-    size_t space = 0;
     size_t at = 0;
+    size_t cut;
 
     for (; at < length; at += glyph.length) {
         tool_glyph_of(text + at, length - at, &glyph);
@@ -194,18 +205,9 @@ static size_t fold(const char *text, size_t length, size_t columns, size_t *next
         }
         used += glyph.columns;
     }
-    *next = at;
-    if (at == length) {
-        return at;
-    }
-    for (size_t i = 1; i <= at; i++) {
-        space = text[i] == ' ' ? i : space;
-    }
-    if (space == 0) {
-        return at;
-    }
-    *next = space + 1;
-    return space;
+    cut = at < length ? last_break(text, at) : 0;
+    *next = cut > 0 ? cut : at;
+    return cut > 0 && text[cut - 1] == ' ' ? cut - 1 : *next;
 }
 
 /* Prints one line of a cell, padded, and moves *cell behind it. */

@@ -122,7 +122,8 @@ static void say_breaker(struct phrases *phrases, const struct ecshist_deployment
                         const struct ecshist_deployment_view *after)
 {
     if (before->failure_count < after->failure_count && after->threshold > 0) {
-        say(phrases, "failed tasks %" PRId64 " of %" PRId64, after->failure_count, after->threshold);
+        say(phrases, "failed tasks %" PRId64 " of %" PRId64, after->failure_count,
+            after->threshold);
     } else if (before->failure_count != after->failure_count) {
         say(phrases, "failed tasks %" PRId64 " -> %" PRId64, before->failure_count,
             after->failure_count);

@@ -7,7 +7,7 @@
 
 /*
  * Writes what is different in `after` as phrases with "; " between them, "" where nothing is.
- * `before` may be NULL: there was nothing yet.
+ * `before` is as its INIT macro makes it where there was nothing yet.
  */
 void query_describe_change(const struct ecshist_deployment_view *before,
                            const struct ecshist_deployment_view *after, char *buffer, size_t size);

@@ -29,7 +29,8 @@ static void add_reason(const struct ecshist_event_info *info, char detail[DETAIL
     size_t length = strlen(detail);
 
     if (info->reason != NULL) {
-        snprintf(detail + length, DETAIL_BYTES - length, "%sreason: %s", length == 0 ? "" : "; ", info->reason);
+        snprintf(detail + length, DETAIL_BYTES - length, "%sreason: %s", length == 0 ? "" : "; ",
+                 info->reason);
     }
 }
 
