@@ -23,7 +23,7 @@ static void tear_down(void)
     store_dir_remove(dir);
 }
 
-TestSuite(append, .init = set_up, .fini = tear_down, .timeout = 120);
+TestSuite(append, .init = set_up, .fini = tear_down);
 
 #define CREATED(d)                                                                                 \
     "{\"type\":\"deployment-created\",\"time\":100," OF_DEPLOYMENT(d) "," TO_REVISION("r1") "}"

@@ -24,7 +24,7 @@ static void tear_down(void)
     store_dir_remove(dir);
 }
 
-TestSuite(store, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(store, .init = set_up, .fini = tear_down);
 
 static int open_code(unsigned flags, struct ecshist_error *error)
 {

@@ -27,7 +27,7 @@ static void tear_down(void)
     store_dir_remove(dir);
 }
 
-TestSuite(cursor, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(cursor, .init = set_up, .fini = tear_down);
 
 static ecshist_event *deployment(unsigned number)
 {

@@ -30,7 +30,7 @@ static void tear_down(void)
     store_dir_remove(dir);
 }
 
-TestSuite(store_index, .init = set_up, .fini = tear_down, .timeout = 120);
+TestSuite(store_index, .init = set_up, .fini = tear_down);
 
 enum { TOGETHER = 20 };
 

@@ -26,7 +26,7 @@ static void tear_down(void)
     store_dir_remove(dir);
 }
 
-TestSuite(killed, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(killed, .init = set_up, .fini = tear_down);
 
 #ifdef ECSHIST_TEST_HOOKS
 

@@ -140,7 +140,7 @@ static void run_streams(uint64_t first_seed, unsigned streams, unsigned appends,
     store_dir_remove(dir);
 }
 
-TestSuite(store_oracle, .timeout = 3600);
+TestSuite(store_oracle);
 
 Test(store_oracle, short_streams)
 {

@@ -15,7 +15,7 @@ typedef struct ecshist_event ecshist_event;
 
 /* How timestamps stand in JSON. */
 typedef enum ecshist_json_form {
-    ECSHIST_JSON_WIRE = 0, /* AWS JSON 1.1: numbers of seconds, no white space */
+    ECSHIST_JSON_WIRE = 0, /* AWS JSON 1.1: numbers of seconds, all on one line */
     ECSHIST_JSON_CLI = 1   /* as the AWS CLI prints it: ISO 8601, 4 spaces, no newline at the end */
 } ecshist_json_form;
 
