@@ -363,6 +363,17 @@ Test(log, a_handle_reads_what_another_sealed_away)
     ehi_log_close(log_b);
 }
 
+Test(log, a_handle_is_told_of_a_segment_that_another_began)
+{
+    struct ehi_log *log_b = log_open(dir, SMALL_SEGMENT);
+    while (tail.segment == 1)
+        log_append(log_a, &tail, 1, 1000);
+    cr_assert(ehi_log_confirms(log_b, &tail));
+    cr_assert(ehi_log_at_end(log_b, &tail));
+    log_append(log_b, &tail, 1, 1000);
+    ehi_log_close(log_b);
+}
+
 Test(log, what_was_given_stays_when_a_map_is_outgrown)
 {
     uint64_t records;
