@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # For tests/tools_*.sh: a directory and a store of one's own, and outputs compared as a whole.
 # shellcheck disable=SC2034
 set -euo pipefail
