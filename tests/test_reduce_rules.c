@@ -839,6 +839,26 @@ Test(reduce, hooks_keep_unknown_members_too)
     cr_assert(ehi_slice_equal(state.hooks[0].extra, expected));
 }
 
+Test(reduce, unknown_members_of_a_hook_are_bounded)
+{
+    struct ehi_deployment state = running();
+    static uint8_t letters[40000];
+    memset(letters, 'x', sizeof(letters));
+    struct ehi_member large = {
+        .name = TEXT("a"),
+        .value = {.kind = EHI_VALUE_STRING, .u.string = ehi_slice(letters, sizeof(letters))},
+    };
+    struct ehi_hook hook = hook_named(TEXT("a"), EHI_AWAITING_ACTION);
+    hook.extra = packed(&large, 1);
+    put_hook(&state, 3, hook);
+    large.name = TEXT("b");
+    struct ehi_event event = event_at(EHI_HOOK_UPDATED, 4, 300);
+    event.hook = hook;
+    event.hook.extra = packed(&large, 1);
+    refuse(&state, &event, ECSHIST_CONFLICT, "65536");
+    put_hook(&state, 5, hook);
+}
+
 Test(reduce, hooks_are_bounded)
 {
     struct ehi_deployment state = running();
@@ -931,6 +951,40 @@ Test(reduce, an_observation_equal_to_the_view_is_a_duplicate)
     cr_assert_eq(state.updated_at_us, 900, "it does not say when: then now");
     cr_assert_eq(state.created_seq, 1);
     cr_assert_eq(state.last_seq, 3);
+}
+
+static enum ehi_applied observe_configuration(struct ehi_slice stands, struct ehi_slice seen)
+{
+    struct ehi_deployment state = running();
+    state.configuration.document = stands;
+    struct ehi_deployment observed = state;
+    observed.configuration.document = seen;
+    struct ehi_event event = observation(3, 900, &observed);
+    enum ehi_applied applied = 0;
+    cr_assert_eq(ehi_reduce(&state, &event, &arena, &applied, NULL), ECSHIST_OK);
+    return applied;
+}
+
+Test(reduce, a_configuration_is_the_same_as_it_is_shown)
+{
+    struct ehi_member most = number("maximumPercent", 200);
+    struct ehi_member least = number("minimumHealthyPercent", 100);
+    struct ehi_member more = number("maximumPercent", 150);
+    struct ehi_slice none = EHI_SLICE_EMPTY, empty = packed(NULL, 0);
+    struct ehi_slice usual = packed((struct ehi_member[]){most, least}, 2);
+    struct ehi_slice turned = packed((struct ehi_member[]){least, most}, 2);
+    struct ehi_slice half = packed((struct ehi_member[]){least}, 1);
+    struct ehi_slice other = packed((struct ehi_member[]){more}, 1);
+    struct ehi_slice news = packed((struct ehi_member[]){most, least, number("new", 1)}, 3);
+    struct ehi_slice same[] = {none, empty, usual, turned, half};
+    for (size_t i = 0; i < COUNT_OF(same); i++) {
+        for (size_t j = 0; j < COUNT_OF(same); j++)
+            cr_assert_eq(observe_configuration(same[i], same[j]), EHI_DUPLICATE, "%zu %zu", i, j);
+        cr_assert_eq(observe_configuration(same[i], other), EHI_APPLIED);
+        cr_assert_eq(observe_configuration(other, same[i]), EHI_APPLIED);
+        cr_assert_eq(observe_configuration(same[i], news), EHI_APPLIED);
+        cr_assert_eq(observe_configuration(news, same[i]), EHI_APPLIED);
+    }
 }
 
 Test(reduce, an_observation_keeps_the_count_known)
