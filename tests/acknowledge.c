@@ -22,6 +22,9 @@
 
 enum { MOST_EVENTS = 16, ACK_BYTES = 512 };
 
+/* Ends the line of an acknowledgement: one that a kill cut short has none. */
+#define ACK_END " .\n"
+
 struct writer {
     ecshist_store *store;
     int acks;
@@ -41,8 +44,9 @@ static void acknowledge(const struct writer *writer, ecshist_event *const *event
         if (results[i].seq == 0 || results[i].outcome == ECSHIST_OUTCOME_DUPLICATE)
             continue;
         ecshist_event_info(events[i], &info);
-        length += (size_t)snprintf(text + length, sizeof(text) - length, "%" PRIu64 " %s %s\n",
-                                   results[i].seq, info.id, info.subject_arn);
+        length +=
+            (size_t)snprintf(text + length, sizeof(text) - length, "%" PRIu64 " %s %s" ACK_END,
+                             results[i].seq, info.id, info.subject_arn);
     }
     if (write(writer->acks, text, length) != (ssize_t)length)
         abort();
@@ -111,7 +115,8 @@ static int append_until_killed(const char *path, const char *acks, uint64_t seed
 {
     struct writer writer = {.seed = seed};
     writer.acks = open(acks, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (writer.acks < 0)
+    /* What the writer before this one was killed in the middle of must not run into our first line. */
+    if (writer.acks < 0 || write(writer.acks, "\n", 1) != 1)
         return 1;
     writer.store = store_dir_open(path);
     random_events_start(&writer.random, seed);
@@ -170,10 +175,10 @@ static size_t count_lost(const struct lines *log, FILE *acks, size_t *acknowledg
     char line[ACK_BYTES * 2];
     size_t lost = 0;
     while (fgets(line, sizeof(line), acks) != NULL) {
-        size_t length = strlen(line);
-        if (line[length - 1] != '\n')
-            break;
-        line[length - 1] = '\0';
+        char *end = strstr(line, ACK_END);
+        if (end == NULL)
+            continue;
+        *end = '\0';
         uint64_t seq = strtoull(line, NULL, 10);
         (*acknowledged)++;
         if (seq != 0 && seq <= log->count && strcmp(log->lines[seq - 1], line) == 0)
