@@ -170,6 +170,8 @@ ecshist_store *store_dir_open(const char *path)
 
 /* -- events ------------------------------------------------------------------------------------ */
 
+static ecshist_event *event_from(const char *format, va_list args) ECSHIST_PRINTF(1, 0);
+
 static ecshist_event *event_from(const char *format, va_list args)
 {
     char *json;
