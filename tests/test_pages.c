@@ -199,7 +199,7 @@ static void assert_invalid_token(ecshist_store *where, struct ecshist_list_reque
     cr_assert_eq(ask(where, &request, &result, &error), ECSHIST_INVALID, "%s", token);
     cr_assert_null(result);
     cr_assert_str_eq(error.place, "nextToken");
-    cr_assert_str_eq(error.message, "nextToken is not valid for this request");
+    cr_assert_str_eq(error.message, "it is forged, or of another request");
     cr_assert_str_eq(ecshist_code_ecs_name(error.code), "InvalidParameterException");
 }
 

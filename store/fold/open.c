@@ -307,12 +307,24 @@ static int open_dirs(struct ehi_store *store, int dir_fd, struct ecshist_error *
     return ECSHIST_OK;
 }
 
+static int open_log(struct ehi_store *store, uint32_t segment_bytes, struct ecshist_error *error)
+{
+    size_t length = strlen(store->path) + sizeof("/log");
+    char *path = malloc(length);
+    if (path == NULL)
+        return ehi_fail_memory(error);
+    snprintf(path, length, "%s/log", store->path);
+    int rc = ehi_log_open(store->log_fd, path, segment_bytes, &store->log, error);
+    free(path);
+    return rc;
+}
+
 static int open_store(struct ehi_store *store, int dir_fd,
                       const struct ecshist_open_options *options, struct ecshist_error *error)
 {
     int rc = open_dirs(store, dir_fd, error);
     if (rc == ECSHIST_OK)
-        rc = ehi_log_open(store->log_fd, store->path, options->segment_bytes, &store->log, error);
+        rc = open_log(store, options->segment_bytes, error);
     if (rc == ECSHIST_OK)
         rc = ehi_store_lock(store, error);
     if (rc != ECSHIST_OK)

@@ -126,7 +126,8 @@ static int fail_by_code(const struct text *text, const json_error_t *fault,
     case json_error_null_byte_in_key:
         return ehi_fail(error, ECSHIST_INVALID, "a NUL character in a string");
     case json_error_numeric_overflow:
-        return ehi_fail(error, ECSHIST_INVALID, "a number that fits neither 64 bits nor a double");
+        return ehi_fail(error, ECSHIST_INVALID,
+                        "a number that is too large: integers have 64 bits, others are doubles");
     case json_error_duplicate_key: {
         struct text name = name_before(text, (size_t)fault->position);
         return ehi_fail(error, ECSHIST_INVALID, "member \"%.*s\" stands twice", (int)name.length,

@@ -96,7 +96,7 @@ static int check_token(struct query *q, const char *text, struct ecshist_error *
     bool ours =
         view_token_decode(ehi_slice_text(text), ehi_log_seed(log), ehi_log_store_id(log), &token);
     if (!ours || token.filters != q->filters) {
-        int rc = ehi_fail(error, ECSHIST_INVALID, "nextToken is not valid for this request");
+        int rc = ehi_fail(error, ECSHIST_INVALID, "it is forged, or of another request");
         return ehi_at(error, rc, "nextToken");
     }
     q->place = (struct ehi_db_listed){token.created_at_us, token.created_seq, 0, 0};
