@@ -149,18 +149,23 @@ static int append_all(struct ingest_appender *appender, struct ingest_queue *que
     return code;
 }
 
-/* The two threads, from the first line to the last. An exit code. */
+/* The threads, from the first line to the last. An exit code. */
 static int run(const struct arguments *arguments, struct ingest_appender *appender,
                const struct workload *work)
 {
     struct ingest_queue queue;
     struct ingest_input input = {arguments->files, (size_t)arguments->batch,
                                  arguments->stop_on_error, &queue};
-    pthread_t reader;
+    pthread_t reader, parser;
     int code = TOOL_EXIT_STORE;
 
     if (!ingest_queue_begin(&queue, input.batch_lines)) {
         tool_complain("out of memory");
+        return code;
+    }
+    if (pthread_create(&parser, NULL, ingest_parse_all, &queue) != 0) {
+        tool_complain("cannot start a thread");
+        ingest_queue_end(&queue);
         return code;
     }
     if (pthread_create(&reader, NULL, ingest_read_all, &input) == 0) {
@@ -168,7 +173,9 @@ static int run(const struct arguments *arguments, struct ingest_appender *append
         pthread_join(reader, NULL);
     } else {
         tool_complain("cannot start a thread");
+        ingest_queue_close(&queue);
     }
+    pthread_join(parser, NULL);
     ingest_queue_end(&queue);
     return code;
 }

@@ -26,6 +26,7 @@ static void empty_batch(struct ingest_batch *batch)
     }
     batch->count = 0;
     batch->text_bytes = 0;
+    batch->parsed = false;
     batch->passed_over = 0;
 }
 
@@ -34,9 +35,15 @@ void ingest_queue_end(struct ingest_queue *queue)
     for (size_t i = 0; i < INGEST_QUEUE_LENGTH; i++) {
         empty_batch(&queue->ring[i]);
         free(queue->ring[i].lines);
+        free(queue->ring[i].text);
     }
     pthread_cond_destroy(&queue->changed);
     pthread_mutex_destroy(&queue->lock);
+}
+
+static struct ingest_batch *last_room(struct ingest_queue *queue)
+{
+    return &queue->ring[(queue->first + queue->filled) % INGEST_QUEUE_LENGTH];
 }
 
 struct ingest_batch *ingest_queue_room(struct ingest_queue *queue)
@@ -48,7 +55,7 @@ struct ingest_batch *ingest_queue_room(struct ingest_queue *queue)
         pthread_cond_wait(&queue->changed, &queue->lock);
     }
     if (!queue->abandoned) {
-        batch = &queue->ring[(queue->first + queue->filled) % INGEST_QUEUE_LENGTH];
+        batch = last_room(queue);
     }
     pthread_mutex_unlock(&queue->lock);
     return batch;
@@ -57,7 +64,41 @@ struct ingest_batch *ingest_queue_room(struct ingest_queue *queue)
 void ingest_queue_put(struct ingest_queue *queue)
 {
     pthread_mutex_lock(&queue->lock);
+    last_room(queue)->parsed = true;
     queue->filled++;
+    pthread_cond_broadcast(&queue->changed);
+    pthread_mutex_unlock(&queue->lock);
+}
+
+bool ingest_queue_put_unparsed(struct ingest_queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    bool idle = queue->unparsed == NULL;
+    if (idle) {
+        queue->unparsed = last_room(queue);
+        queue->filled++;
+        pthread_cond_broadcast(&queue->changed);
+    }
+    pthread_mutex_unlock(&queue->lock);
+    return idle;
+}
+
+struct ingest_batch *ingest_queue_unparsed(struct ingest_queue *queue)
+{
+    pthread_mutex_lock(&queue->lock);
+    while (queue->unparsed == NULL && !queue->ended && !queue->abandoned) {
+        pthread_cond_wait(&queue->changed, &queue->lock);
+    }
+    struct ingest_batch *batch = queue->unparsed;
+    pthread_mutex_unlock(&queue->lock);
+    return batch;
+}
+
+void ingest_queue_parsed(struct ingest_queue *queue, struct ingest_batch *batch)
+{
+    pthread_mutex_lock(&queue->lock);
+    batch->parsed = true;
+    queue->unparsed = NULL;
     pthread_cond_broadcast(&queue->changed);
     pthread_mutex_unlock(&queue->lock);
 }
@@ -75,7 +116,7 @@ struct ingest_batch *ingest_queue_next(struct ingest_queue *queue)
     struct ingest_batch *batch = NULL;
 
     pthread_mutex_lock(&queue->lock);
-    while (queue->filled == 0 && !queue->ended) {
+    while (queue->filled == 0 ? !queue->ended : !queue->ring[queue->first].parsed) {
         pthread_cond_wait(&queue->changed, &queue->lock);
     }
     if (queue->filled > 0) {

@@ -38,38 +38,15 @@ const char *ingest_shown_name(const char *file)
     return strcmp(file, "-") == 0 ? "<stdin>" : file;
 }
 
-static void put_batch(struct reader *reader)
-{
-    reader->batch->bytes_read = reader->bytes_read;
-    ingest_queue_put(reader->input->queue);
-    reader->batch = ingest_queue_room(reader->input->queue);
-    reader->stopped |= reader->batch == NULL;
-}
-
-static void add_line(struct reader *reader, uint64_t number, ecshist_event *event, char *refusal,
-                     size_t length)
-{
-    struct ingest_batch *batch = reader->batch;
-
-    batch->lines[batch->count] = (struct ingest_line){event, refusal, reader->name, number};
-    batch->count++;
-    batch->text_bytes += length;
-    reader->stopped |= event == NULL && reader->input->stop_on_error;
-    if (batch->count == reader->input->batch_lines ||
-        batch->text_bytes >= INGEST_BATCH_TEXT_BYTES) {
-        put_batch(reader);
-    }
-}
-
-/* A line that is no event, or with number 0 the file itself. */
-static void refuse(struct reader *reader, uint64_t number, const char *place, const char *reason)
+/* "place: reason"; NULL where memory is out: then it is refused without a reason. */
+static char *refusal_text(const char *place, const char *reason)
 {
     char *text = NULL;
 
     if (asprintf(&text, "%s%s%s", place, place[0] != '\0' ? ": " : "", reason) < 0) {
-        text = NULL; /* then it is refused without a reason */
+        return NULL;
     }
-    add_line(reader, number, NULL, text, 0);
+    return text;
 }
 
 /* What only the store writes; a dump has it, and feeding a dump is not a mistake. */
@@ -79,6 +56,93 @@ static bool is_stores_own(const struct ecshist_error *error)
 
     return error->code == ECSHIST_INVALID && strcmp(error->place, "type") == 0 &&
            strncmp(error->message, type, sizeof(type) - 1) == 0;
+}
+
+/* False: the line is passed over. */
+static bool parse_line(const struct ingest_batch *batch, struct ingest_line *line)
+{
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+
+    if (line->refused || ecshist_event_from_json(batch->text + line->start, line->length,
+                                                 &line->event, &error) == ECSHIST_OK) {
+        return true;
+    }
+    if (is_stores_own(&error)) {
+        return false;
+    }
+    line->refused = true;
+    line->refusal = refusal_text(error.place, error.message);
+    return true;
+}
+
+/* Lines become events. stop_on_error: none behind the first that does not. True: all did. */
+static bool parse_batch(struct ingest_batch *batch, bool stop_on_error)
+{
+    size_t kept = 0, count = batch->count;
+    bool whole = true;
+
+    for (size_t i = 0; i < count && (whole || !stop_on_error); i++) {
+        struct ingest_line line = batch->lines[i];
+
+        if (parse_line(batch, &line)) {
+            whole &= !line.refused;
+            batch->lines[kept++] = line;
+        } else {
+            batch->passed_over++;
+        }
+    }
+    batch->count = kept;
+    return whole;
+}
+
+void *ingest_parse_all(void *argument)
+{
+    struct ingest_queue *queue = argument;
+    struct ingest_batch *batch = ingest_queue_unparsed(queue);
+
+    while (batch != NULL) {
+        (void)parse_batch(batch, false);
+        ingest_queue_parsed(queue, batch);
+        batch = ingest_queue_unparsed(queue);
+    }
+    return NULL;
+}
+
+static void put_batch(struct reader *reader)
+{
+    const struct ingest_input *input = reader->input;
+
+    reader->batch->bytes_read = reader->bytes_read;
+    if (input->stop_on_error || !ingest_queue_put_unparsed(input->queue)) {
+        bool whole = parse_batch(reader->batch, input->stop_on_error);
+        reader->stopped |= !whole && input->stop_on_error;
+        ingest_queue_put(input->queue);
+    }
+    reader->batch = ingest_queue_room(input->queue);
+    reader->stopped |= reader->batch == NULL;
+}
+
+static void add_line(struct reader *reader, const struct ingest_line *line)
+{
+    struct ingest_batch *batch = reader->batch;
+
+    batch->lines[batch->count] = *line;
+    batch->count++;
+    if (batch->count == reader->input->batch_lines ||
+        batch->text_bytes >= INGEST_BATCH_TEXT_BYTES) {
+        put_batch(reader);
+    }
+}
+
+/* A line that is no event, or with number 0 the file itself. */
+static void refuse(struct reader *reader, uint64_t number, const char *reason)
+{
+    struct ingest_line line = {.refusal = refusal_text("", reason),
+                               .refused = true,
+                               .file = reader->name,
+                               .number = number};
+
+    add_line(reader, &line);
 }
 
 static bool is_blank(const char *text, size_t length)
@@ -91,26 +155,48 @@ static bool is_blank(const char *text, size_t length)
     return true;
 }
 
+/* Room for the line's text in the batch, which outlives what was read. */
+static bool reserve_text(struct ingest_batch *batch, size_t length)
+{
+    size_t capacity = batch->text_capacity == 0 ? READ_BYTES : batch->text_capacity;
+
+    while (capacity - batch->text_bytes < length) {
+        capacity *= 2;
+    }
+    if (capacity != batch->text_capacity) {
+        char *text = realloc(batch->text, capacity);
+
+        if (text == NULL) {
+            return false;
+        }
+        batch->text = text;
+        batch->text_capacity = capacity;
+    }
+    return true;
+}
+
 static void take_line(struct reader *reader, const char *text, size_t length)
 {
-    struct ecshist_error error = ECSHIST_ERROR_INIT;
-    ecshist_event *event = NULL;
+    struct ingest_batch *batch = reader->batch;
+    struct ingest_line line = {.file = reader->name};
 
-    reader->number++;
+    line.number = ++reader->number;
     if (length > 0 && text[length - 1] == '\r') {
         length--;
     }
     if (is_blank(text, length)) {
-        refuse(reader, reader->number, "", "empty line");
+        refuse(reader, line.number, "empty line");
         return;
     }
-    if (ecshist_event_from_json(text, length, &event, &error) == ECSHIST_OK) {
-        add_line(reader, reader->number, event, NULL, length);
-    } else if (is_stores_own(&error)) {
-        reader->batch->passed_over++;
-    } else {
-        refuse(reader, reader->number, error.place, error.message);
+    if (!reserve_text(batch, length)) {
+        refuse(reader, line.number, strerror(ENOMEM));
+        return;
     }
+    line.start = batch->text_bytes;
+    line.length = length;
+    memcpy(batch->text + line.start, text, length);
+    batch->text_bytes += length;
+    add_line(reader, &line);
 }
 
 static void take_too_long(struct reader *reader)
@@ -120,7 +206,7 @@ static void take_too_long(struct reader *reader)
     snprintf(reason, sizeof(reason), "the line is longer than %u bytes (ECSHIST_MAX_JSON_BYTES)",
              ECSHIST_MAX_JSON_BYTES);
     reader->number++;
-    refuse(reader, reader->number, "", reason);
+    refuse(reader, reader->number, reason);
     reader->skipping = true;
     reader->begin = reader->searched = reader->end;
 }
@@ -195,7 +281,7 @@ static bool read_more(struct reader *reader)
         got = read(reader->fd, reader->buffer + reader->end, READ_BYTES);
     } while (got < 0 && errno == EINTR && !tool_stop_asked());
     if (got < 0) {
-        refuse(reader, 0, "", strerror(errno));
+        refuse(reader, 0, strerror(errno));
         return false;
     }
     reader->end += (size_t)got;
@@ -214,7 +300,7 @@ static void read_file(struct reader *reader, const char *file)
     reader->skipping = false;
     reader->fd = is_stdin ? STDIN_FILENO : open(file, O_RDONLY | O_CLOEXEC);
     if (reader->fd < 0 || fstat(reader->fd, &status) != 0) {
-        refuse(reader, 0, "", strerror(errno));
+        refuse(reader, 0, strerror(errno));
         return;
     }
     reader->regular = S_ISREG(status.st_mode);
@@ -237,7 +323,7 @@ void *ingest_read_all(void *argument)
     reader.buffer = malloc(BUFFER_BYTES);
     if (reader.buffer == NULL) {
         reader.name = "memory";
-        refuse(&reader, 0, "", strerror(ENOMEM));
+        refuse(&reader, 0, strerror(ENOMEM));
         reader.stopped = true;
     }
     for (size_t i = 0; i < reader.input->files.count && !reader.stopped; i++) {

@@ -15,6 +15,9 @@ struct ingest_input {
 /* For pthread_create; takes a struct ingest_input. Ends when all is read, or a stop is asked for. */
 void *ingest_read_all(void *input);
 
+/* The second thread's: parses what the reader leaves to it. For pthread_create; takes a struct ingest_queue. */
+void *ingest_parse_all(void *queue);
+
 /* How a file is named to the user. */
 const char *ingest_shown_name(const char *file);
 
