@@ -27,7 +27,7 @@ static const char help[] =
     "  --format native    the only format so far, and the default\n"
     "  --lenient          log an event that conflicts with the history and mark it as ignored,\n"
     "                     instead of refusing it: for feeds that deliver late and out of order\n"
-    "  --batch N          lines that share one flush, 1 to 10000 (1000)\n"
+    "  --batch N          lines that share one flush, 1 to 10000 (4000)\n"
     "  --dry-run          say what would happen, append nothing; each batch is judged against\n"
     "                     the store as it is, without the batches before it\n"
     "  --stop-on-error    stop at the first line that is refused; those before it are appended\n"
@@ -242,7 +242,7 @@ static int ingest(const struct arguments *arguments)
 
 int main(int argc, char **argv)
 {
-    struct arguments arguments = {.batch = 1000};
+    struct arguments arguments = {.batch = 4000};
     int code;
 
     tool_start("ecshist-ingest");
