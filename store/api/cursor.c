@@ -113,7 +113,9 @@ ECSHIST_API int ecshist_cursor_next(ecshist_cursor *cursor, const ecshist_event 
     if (cursor == NULL || out == NULL)
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
     struct ehi_slice record;
-    int rc = next_record(cursor, &record, error);
+    int rc = api_check_process(cursor->store, error);
+    if (rc == ECSHIST_OK)
+        rc = next_record(cursor, &record, error);
     if (rc != ECSHIST_OK)
         return rc;
     ehi_arena_reset(&cursor->arena);
@@ -138,10 +140,13 @@ ECSHIST_API int ecshist_cursor_wait(ecshist_cursor *cursor, uint32_t timeout_ms,
 {
     if (cursor == NULL)
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
+    int rc = api_check_process(cursor->store, error);
+    if (rc != ECSHIST_OK)
+        return rc;
     for (uint32_t waited = 0;; waited += POLL_MS) {
         if (cursor->from_seq <= cursor->visible_seq)
             return ECSHIST_OK;
-        int rc = look(cursor, error);
+        rc = look(cursor, error);
         if (rc != ECSHIST_OK || cursor->from_seq <= cursor->visible_seq)
             return rc;
         if (waited >= timeout_ms)

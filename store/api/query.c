@@ -64,8 +64,11 @@ ECSHIST_API void ecshist_snapshot_close(ecshist_snapshot *snapshot)
 {
     if (snapshot == NULL)
         return;
-    ehi_db_abort(snapshot->source.txn);
-    ehi_db_release(snapshot->db);
+    /* In a forked child the reader's slot is the parent's, who goes on reading. */
+    if (api_check_process(snapshot->store, NULL) == ECSHIST_OK) {
+        ehi_db_abort(snapshot->source.txn);
+        ehi_db_release(snapshot->db);
+    }
     free(snapshot);
 }
 

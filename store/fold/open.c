@@ -251,8 +251,11 @@ static void store_free(struct ehi_store *store)
     ehi_log_close(store->log);
     if (store->log_fd >= 0)
         close(store->log_fd);
-    if (store->dir_fd >= 0)
+    /* A forked child may have the same open file: closing ours would leave the lock with it. */
+    if (store->dir_fd >= 0) {
+        (void)lock_dir(store->dir_fd, LOCK_UN);
         close(store->dir_fd);
+    }
     ehi_batch_free(store->batch);
     ehi_buffer_free(&store->payload);
     pthread_mutex_destroy(&store->writer_mutex);
