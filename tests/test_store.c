@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -257,47 +258,89 @@ static int wait_for(pid_t child)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* Every call on the parent's handle, in the child: how many did not say MISUSE. */
-static int not_misuse(ecshist_store *store, ecshist_event *event, ecshist_snapshot *snapshot)
+/* What a child has of its parent. */
+struct inherited {
+    ecshist_store *store;
+    ecshist_event *event;
+    ecshist_snapshot *snapshot;
+    ecshist_cursor *cursor;
+};
+
+/* How many calls did not say MISUSE. */
+static int not_misuse(const struct inherited *has)
 {
-    const ecshist_event *events[1] = {event};
+    const ecshist_event *events[1] = {has->event}, *event;
     const char *arn = TEST_DEPLOYMENT_ARN("d1");
     struct ecshist_stat stat = ECSHIST_STAT_INIT;
-    ecshist_snapshot *other = NULL;
+    ecshist_snapshot *snapshot = NULL;
     ecshist_cursor *cursor = NULL;
     ecshist_result *result = NULL;
     int bad = 0;
-    bad += ecshist_append(store, events, 1, NULL, NULL, NULL) != ECSHIST_MISUSE;
-    bad += ecshist_append_dry_run(store, events, 1, NULL, NULL, NULL) != ECSHIST_MISUSE;
-    bad += ecshist_rebuild_index(store, NULL, NULL, NULL) != ECSHIST_MISUSE;
-    bad += ecshist_stat(store, &stat, NULL) != ECSHIST_MISUSE;
-    bad += ecshist_snapshot_open(store, &other, NULL) != ECSHIST_MISUSE;
-    bad += ecshist_cursor_open(store, 1, &cursor, NULL) != ECSHIST_MISUSE;
-    bad += ecshist_describe_service_deployments(snapshot, &arn, 1, NULL, &result, NULL) !=
+    bad += ecshist_append(has->store, events, 1, NULL, NULL, NULL) != ECSHIST_MISUSE;
+    bad += ecshist_append_dry_run(has->store, events, 1, NULL, NULL, NULL) != ECSHIST_MISUSE;
+    bad += ecshist_rebuild_index(has->store, NULL, NULL, NULL) != ECSHIST_MISUSE;
+    bad += ecshist_stat(has->store, &stat, NULL) != ECSHIST_MISUSE;
+    bad += ecshist_snapshot_open(has->store, &snapshot, NULL) != ECSHIST_MISUSE;
+    bad += ecshist_cursor_open(has->store, 1, &cursor, NULL) != ECSHIST_MISUSE;
+    bad += ecshist_cursor_next(has->cursor, &event, NULL) != ECSHIST_MISUSE;
+    bad += ecshist_cursor_wait(has->cursor, 0, NULL) != ECSHIST_MISUSE;
+    bad += ecshist_describe_service_deployments(has->snapshot, &arn, 1, NULL, &result, NULL) !=
            ECSHIST_MISUSE;
     return bad;
 }
 
+static void close_inherited(const struct inherited *has)
+{
+    ecshist_event_free(has->event);
+    ecshist_cursor_close(has->cursor);
+    ecshist_snapshot_close(has->snapshot);
+}
+
 Test(store, a_handle_does_not_cross_fork)
 {
-    ecshist_store *store = store_dir_open(path);
-    create_deployment(store, 1);
-    ecshist_snapshot *snapshot = NULL;
-    cr_assert_eq(ecshist_snapshot_open(store, &snapshot, NULL), ECSHIST_OK);
-    ecshist_event *event =
-        store_event("{\"type\":\"deployment-started\",\"time\":1," OF_DEPLOYMENT("d1") "}");
+    struct inherited has = {.store = store_dir_open(path)};
+    create_deployment(has.store, 1);
+    cr_assert_eq(ecshist_snapshot_open(has.store, &has.snapshot, NULL), ECSHIST_OK);
+    cr_assert_eq(ecshist_cursor_open(has.store, 1, &has.cursor, NULL), ECSHIST_OK);
+    has.event = store_event("{\"type\":\"deployment-started\",\"time\":1," OF_DEPLOYMENT("d1") "}");
     pid_t child = fork();
     if (child == 0) {
-        int bad = not_misuse(store, event, snapshot);
-        ecshist_close(store);
+        int bad = not_misuse(&has);
+        close_inherited(&has);
+        ecshist_close(has.store);
         _exit(bad);
     }
     cr_assert_eq(wait_for(child), 0, "calls on the parent's handle that the child could make");
-    ecshist_event_free(event);
-    ecshist_snapshot_close(snapshot);
-    create_deployment(store, 2);
-    cr_assert_eq(hold_count(store), 2, "the parent's goes on");
+    struct ecshist_stat stat = ECSHIST_STAT_INIT;
+    cr_assert_eq(ecshist_stat(has.store, &stat, NULL), ECSHIST_OK);
+    cr_assert_eq(stat.reader_count, 1, "the parent's snapshot stands");
+    close_inherited(&has);
+    create_deployment(has.store, 2);
+    cr_assert_eq(hold_count(has.store), 2, "the parent's goes on");
+    ecshist_close(has.store);
+}
+
+/* Locks are of open files, and a child has its parent's. */
+Test(store, a_forked_child_keeps_nobody_out)
+{
+    ecshist_store *store = store_dir_open(path);
+    create_deployment(store, 1);
+    int pipes[2];
+    cr_assert_eq(pipe(pipes), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        char byte;
+        close(pipes[1]);
+        (void)!read(pipes[0], &byte, 1); /* until the parent is done */
+        _exit(0);
+    }
+    close(pipes[0]);
     ecshist_close(store);
+    store = store_dir_open(path);
+    create_deployment(store, 2);
+    ecshist_close(store);
+    close(pipes[1]);
+    cr_assert_eq(wait_for(child), 0);
 }
 
 Test(store, a_forked_child_opens_it_anew)
@@ -352,6 +395,41 @@ Test(store, processes_create_it_at_once)
 Test(store, the_version_is_that_of_the_header)
 {
     cr_assert_str_eq(ecshist_version(), ECSHIST_VERSION_STRING);
+}
+
+/* -- without permission ------------------------------------------------------------------------ */
+
+static void open_to_others(void)
+{
+    char *command;
+    cr_assert_geq(asprintf(&command, "chmod -R a+rX '%s'", dir), 0);
+    cr_assert_eq(system(command), 0);
+    free(command);
+}
+
+Test(store, somebody_who_may_only_read)
+{
+    if (geteuid() != 0)
+        cr_skip_test("only root can become nobody");
+    ecshist_store *store = store_dir_open(path);
+    create_deployment(store, 1);
+    ecshist_close(store);
+    open_to_others();
+    pid_t child = fork();
+    if (child == 0) {
+        struct ecshist_error error = ECSHIST_ERROR_INIT;
+        ecshist_store *mine = NULL;
+        if (setegid(65534) != 0 || seteuid(65534) != 0)
+            _exit(1);
+        if (ecshist_open(path, NULL, &mine, &error) != ECSHIST_IO)
+            _exit(2);
+        mine = store_dir_open_with(path, ECSHIST_OPEN_READ_ONLY);
+        bool right =
+            hold_count(mine) == 1 && ecshist_rebuild_index(mine, NULL, NULL, NULL) == ECSHIST_IO;
+        ecshist_close(mine);
+        _exit(right ? 0 : 3);
+    }
+    cr_assert_eq(wait_for(child), 0);
 }
 
 /* -- counts ------------------------------------------------------------------------------------ */
