@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Writers killed at random moments, KILLS times (20): what was acknowledged is there, once, and the
 # views are those of a rebuild. Two write at a time: ecshist-ingest, and one that says of each event
-# when its append has returned.
+# when its append has returned; a third makes the index anew, and is killed too.
 set -euo pipefail
 kills=${KILLS:-20}
 work=$(mktemp -d)
@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 store=$work/store
 acknowledge=$BUILD/tests/acknowledge
 
-"$BIN/bench_generate" $((kills * 600)) 8 8 11 >"$work/events.jsonl"
+"$BIN/bench_generate" $((kills * 1500)) 8 8 11 >"$work/events.jsonl"
 head -n 50 "$work/events.jsonl" | "$BIN/ecshist-ingest" --store "$store" 2>/dev/null
 
 # A sleep of 1 to 120 milliseconds.
@@ -35,12 +35,16 @@ for ((i = 1; i <= kills; i++)); do
     "$BIN/ecshist-ingest" --store "$store" --batch $((RANDOM % 40 + 1)) "$work/events.jsonl" \
         2>"$work/ingest.err" &
     second=$!
+    "$BIN/ecshist-admin" rebuild-index --store "$store" >/dev/null 2>"$work/rebuild.err" &
+    third=$!
     pause
     kill -KILL "$first" || true # what ended by itself, `ended` tells
     pause
     kill -KILL "$second" || true
+    kill -KILL "$third" || true
     ended acknowledge "$first"
     ended ingest "$second" 0
+    ended rebuild "$third" 0
     "$acknowledge" check "$store" "$work/acks" >"$work/checked" 2>&1 ||
         { cat "$work/checked" && exit 1; }
     if ((i % 10 == 0 || i == kills)); then
