@@ -172,6 +172,35 @@ Test(killed, a_batch_is_there_whole)
     ecshist_close(store);
 }
 
+/* The locks of the dead one do not live on in its child. */
+Test(killed, with_a_child_that_lives)
+{
+    int pipes[2];
+    cr_assert_eq(pipe(pipes), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        ecshist_store *store = store_dir_open(path);
+        if (fork() == 0) {
+            char byte;
+            close(pipes[1]);
+            (void)!read(pipes[0], &byte, 1); /* until the test is done */
+            _exit(0);
+        }
+        ehi_log_test_after_flush = die;
+        create_deployment(store, 1);
+        _exit(0);
+    }
+    close(pipes[0]);
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert(WIFSIGNALED(status));
+    ecshist_store *store = store_dir_open(path);
+    create_deployment(store, 2);
+    check_whole(store, 2);
+    ecshist_close(store);
+    close(pipes[1]);
+}
+
 #else
 
 Test(killed, needs_the_hook_of_the_test_build)

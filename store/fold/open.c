@@ -13,6 +13,27 @@
 
 static pthread_mutex_t registry_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct ehi_store *registry;
+static pthread_once_t forks_watched = PTHREAD_ONCE_INIT;
+
+/*
+ * In a forked child. Locks are of open files: a child that kept its parent's would hold them when the
+ * parent is killed. Of the stores it keeps memory only; and who had the mutex is not here.
+ */
+static void forget_stores(void)
+{
+    for (struct ehi_store *store = registry; store != NULL; store = store->next) {
+        close(store->dir_fd);
+        close(store->log_fd);
+        ehi_log_forked(store->log);
+    }
+    registry = NULL;
+    (void)pthread_mutex_init(&registry_mutex, NULL);
+}
+
+static void watch_forks(void)
+{
+    (void)pthread_atfork(NULL, NULL, forget_stores);
+}
 
 static int64_t system_now_us(void *context)
 {
@@ -427,6 +448,7 @@ int ehi_store_open(const char *path, const struct ecshist_open_options *options,
     int rc = open_dir(path, options->flags, &dir_fd, error);
     if (rc != ECSHIST_OK)
         return rc;
+    (void)pthread_once(&forks_watched, watch_forks);
     pthread_mutex_lock(&registry_mutex);
     rc = open_registered(path, dir_fd, options, out, error);
     pthread_mutex_unlock(&registry_mutex);

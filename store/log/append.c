@@ -26,6 +26,12 @@ void ehi_log_unlock(struct ehi_log *log)
     pthread_mutex_unlock(&log->writer);
 }
 
+void ehi_log_forked(struct ehi_log *log)
+{
+    ehi_sys_close(log->dirfd);
+    log->dirfd = -1;
+}
+
 static int open_for_writing(struct ehi_log *log, uint64_t segment, struct ecshist_error *error)
 {
     char name[EHI_SEGMENT_NAME_BYTES];

@@ -32,6 +32,8 @@ int ehi_log_create(int dirfd, const char *path, const uint8_t store_id[16],
 int ehi_log_open(int dirfd, const char *path, uint32_t segment_bytes, struct ehi_log **out,
                  struct ecshist_error *error) ECSHIST_CHECKED;
 void ehi_log_close(struct ehi_log *log);
+/* In a forked child: lets go of what the lock is of. The log is of no use there any more. */
+void ehi_log_forked(struct ehi_log *log);
 const uint8_t *ehi_log_store_id(const struct ehi_log *log);
 uint64_t ehi_log_seed(const struct ehi_log *log);
 
