@@ -253,11 +253,23 @@ static void check(struct shared *shared, const struct worker *workers, uint64_t 
     free(second);
 }
 
+/* Small segments, and room for as much as comes. */
+static ecshist_store *open_roomy(const char *path)
+{
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    struct ecshist_open_options options = ECSHIST_OPEN_OPTIONS_INIT;
+    options.flags = ECSHIST_OPEN_CREATE;
+    options.segment_bytes = ECSHIST_MIN_SEGMENT_BYTES;
+    ecshist_store *store = NULL;
+    store_must(ecshist_open(path, &options, &store, &error), path, &error);
+    return store;
+}
+
 int main(int argc, char **argv)
 {
     unsigned seconds = argc > 1 ? (unsigned)atoi(argv[1]) : 3;
     char *dir = store_dir_new(), *path = store_dir_path(dir, "store");
-    struct shared shared = {.path = path, .store = store_dir_open(path)};
+    struct shared shared = {.path = path, .store = open_roomy(path)};
     struct worker workers[THREADS] = {0};
     store_must_append(shared.store, "{\"type\":\"deployment-started\",\"time\":1," OF_DEPLOYMENT(
                                         "shared") "," TO_REVISION("r1") "}");
