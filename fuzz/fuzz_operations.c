@@ -1,7 +1,7 @@
 /*
- * The whole library, driven by bytes: appends in every mode of events about two deployments, two revisions and their
- * service; reopening, rebuilding, losing the index, looking back. The naive model of tests/support must agree with every
- * outcome and every view.
+ * The whole library, driven by bytes: appends in every mode of events about two deployments, two
+ * revisions and their service; reopening, rebuilding, losing the index, looking back. The naive
+ * model of tests/support must agree with every outcome and every view.
  */
 #include "support/pair.h"
 #include "support/store_dir.h"

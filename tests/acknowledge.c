@@ -1,11 +1,13 @@
 /*
  * For kill.sh: what an append has returned must be there whatever happens afterwards.
  *
- *   acknowledge append STORE ACKS SEED   appends until it is killed; writes "SEQ ID SUBJECT" of each event to ACKS after
- *                                        its append returned
- *   acknowledge check STORE ACKS         every event of ACKS is in the log, at its place; the log has no gaps and nothing
- *                                        twice
- *   acknowledge views STORE              all that the store holds equals what it holds after a rebuild of its index
+ *   acknowledge append STORE ACKS SEED
+ *       appends until it is killed; writes "SEQ ID SUBJECT" of each event to ACKS after its append
+ *       returned
+ *   acknowledge check STORE ACKS
+ *       every event of ACKS is in the log, at its place; the log has no gaps and nothing twice
+ *   acknowledge views STORE
+ *       all that the store holds equals what it holds after a rebuild of its index
  */
 #include "support/hold.h"
 #include "support/random_events.h"
@@ -40,7 +42,9 @@ static void acknowledge(const struct writer *writer, ecshist_event *const *event
     size_t length = 0;
     for (size_t i = 0; i < count; i++) {
         struct ecshist_event_info info = ECSHIST_EVENT_INFO_INIT;
-        /* A duplicate's seq is the first one's, whose id may be another: a revision recorded twice. */
+        /*
+         * A duplicate's seq is the first one's, whose id may be another: a revision recorded twice.
+         */
         if (results[i].seq == 0 || results[i].outcome == ECSHIST_OUTCOME_DUPLICATE)
             continue;
         ecshist_event_info(events[i], &info);
@@ -115,7 +119,9 @@ static int append_until_killed(const char *path, const char *acks, uint64_t seed
 {
     struct writer writer = {.seed = seed};
     writer.acks = open(acks, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    /* What the writer before this one was killed in the middle of must not run into our first line. */
+    /*
+     * What the writer before this one was killed in the middle of must not run into our first line.
+     */
     if (writer.acks < 0 || write(writer.acks, "\n", 1) != 1)
         return 1;
     writer.store = store_dir_open(path);

@@ -1,6 +1,6 @@
 /*
- * Threads that append and ask at the same time on one handle: stress [SECONDS]. No test framework, so that it can be
- * built with -fsanitize=thread too:
+ * Threads that append and ask at the same time on one handle: stress [SECONDS]. No test framework,
+ * so that it can be built with -fsanitize=thread too:
  *
  *   cc -std=c11 -D_GNU_SOURCE -g -fsanitize=thread -Iinclude -Istore -Itests tests/stress.c \
  *       tests/support/hold.c tests/support/store_dir.c $(find store -name '*.c') \
@@ -79,7 +79,10 @@ static void append_events(struct worker *w, ecshist_event **events, size_t count
 #define STARTED(d) "{\"type\":\"deployment-started\",\"time\":%u," OF_DEPLOYMENT(d) "}"
 #define FAILED(d) "{\"type\":\"task-failed\",\"time\":%u," OF_DEPLOYMENT(d) "," OF_TASK("t%u") "}"
 
-/* One at a time, a batch, a batch that is refused as a whole, and one of the deployment that all threads share. */
+/*
+ * One at a time, a batch, a batch that is refused as a whole, and one of the deployment that all
+ * threads share.
+ */
 static void append_round(struct worker *w, unsigned round)
 {
     ecshist_event *events[BATCH];
@@ -124,7 +127,10 @@ static void ask_list(ecshist_snapshot *snapshot)
     ecshist_result_free(result);
 }
 
-/* As of the snapshot's last seq, the shared deployment is what it is now: the same view by another way. */
+/*
+ * As of the snapshot's last seq, the shared deployment is what it is now: the same view by another
+ * way.
+ */
 static void ask_shared(ecshist_snapshot *snapshot)
 {
     struct ecshist_error error = ECSHIST_ERROR_INIT;

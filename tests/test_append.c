@@ -1,4 +1,7 @@
-/* Appending: what becomes of each event of a batch, in each mode; ids; long histories. Through the public API. */
+/*
+ * Appending: what becomes of each event of a batch, in each mode; ids; long histories. Through the
+ * public API.
+ */
 #include "support/hold.h"
 #include "support/store_dir.h"
 

@@ -1,4 +1,7 @@
-/* Opening and closing: what becomes a store, what is one, handles and processes. Through the public API. */
+/*
+ * Opening and closing: what becomes a store, what is one, handles and processes. Through the public
+ * API.
+ */
 #include "support/hold.h"
 #include "support/store_dir.h"
 

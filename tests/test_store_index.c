@@ -1,6 +1,7 @@
 /*
- * The index is never trusted more than the log: whatever happened to it, a store opens and answers right. And what the
- * log itself can suffer: torn tails are cut, damage is told. Through the public API, and the files.
+ * The index is never trusted more than the log: whatever happened to it, a store opens and answers
+ * right. And what the log itself can suffer: torn tails are cut, damage is told. Through the public
+ * API, and the files.
  */
 #include "base/bytes.h"
 #include "base/hash.h"
@@ -189,7 +190,10 @@ Test(store_index, mark_not_whole)
     must_hold(before);
 }
 
-/* As it stands after a power cut: in use, and the machine booted since. The offsets are those of fold/mark.c. */
+/*
+ * As it stands after a power cut: in use, and the machine booted since. The offsets are those of
+ * fold/mark.c.
+ */
 static void forge_mark(bool clean, uint8_t boot_byte)
 {
     enum { CLEAN_AT = 12, BOOT_AT = 32, CHECKSUM_AT = 56 };

@@ -1,6 +1,7 @@
 /*
- * A writer that dies between the log's flush and the index's commit: its event is durable and nobody has seen it. The
- * next one to open, and the next one to append, must show it, once. The library under test has a hook there.
+ * A writer that dies between the log's flush and the index's commit: its event is durable and
+ * nobody has seen it. The next one to open, and the next one to append, must show it, once. The
+ * library under test has a hook there.
  */
 #include "log/log.h"
 #include "support/hold.h"

@@ -1,6 +1,7 @@
 /*
- * What runs out: the disk, the index's map, the slots of readers. Whatever it is, what was acknowledged is there, and
- * the store is whole. A limit on the size of files stands in for a full disk. Through the public API.
+ * What runs out: the disk, the index's map, the slots of readers. Whatever it is, what was
+ * acknowledged is there, and the store is whole. A limit on the size of files stands in for a full
+ * disk. Through the public API.
  */
 #include "support/hold.h"
 #include "support/store_dir.h"

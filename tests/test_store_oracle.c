@@ -1,6 +1,7 @@
 /*
- * Random streams through the whole library, against the naive model: every outcome of every append in every mode, and
- * every view, now and as of earlier moments, before and after reopening and rebuilding.
+ * Random streams through the whole library, against the naive model: every outcome of every append
+ * in every mode, and every view, now and as of earlier moments, before and after reopening and
+ * rebuilding.
  */
 #include "support/pair.h"
 #include "support/random_events.h"

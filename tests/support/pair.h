@@ -1,7 +1,7 @@
 /*
- * A store and the naive model side by side: the same events go to both, the same questions are asked of both. No test
- * framework: the fuzzer uses it too. Every function says whether the two agree; where they do not, `where` says what
- * about.
+ * A store and the naive model side by side: the same events go to both, the same questions are
+ * asked of both. No test framework: the fuzzer uses it too. Every function says whether the two
+ * agree; where they do not, `where` says what about.
  */
 #ifndef TESTS_SUPPORT_PAIR_H
 #define TESTS_SUPPORT_PAIR_H
@@ -28,7 +28,10 @@ struct pair_subjects {
     size_t service_count;
 };
 
-/* At most PAIR_BATCH events in one append: every outcome, and the append's own code. flags: ECSHIST_APPEND_*. */
+/*
+ * At most PAIR_BATCH events in one append: every outcome, and the append's own code. flags:
+ * ECSHIST_APPEND_*.
+ */
 bool pair_append(struct pair *pair, json_t *const *events, size_t count, unsigned flags);
 /* The same as a dry run, of which nothing may stay. */
 bool pair_dry_run(struct pair *pair, json_t *const *events, size_t count, unsigned flags);

@@ -1,13 +1,16 @@
 /*
- * A store in a temporary directory, and events for it. Knows the public API only and no test framework, so that
- * programs can use it too. What goes wrong here ends the process.
+ * A store in a temporary directory, and events for it. Knows the public API only and no test
+ * framework, so that programs can use it too. What goes wrong here ends the process.
  */
 #ifndef TESTS_SUPPORT_STORE_DIR_H
 #define TESTS_SUPPORT_STORE_DIR_H
 
 #include <ecshist/ecshist.h>
 
-/* A new empty directory in $TMPDIR, or /tmp. Yours: store_dir_remove, which takes all that is in it along. */
+/*
+ * A new empty directory in $TMPDIR, or /tmp. Yours: store_dir_remove, which takes all that is in it
+ * along.
+ */
 char *store_dir_new(void);
 /* The same within a directory. */
 char *store_dir_new_in(const char *where);
