@@ -237,6 +237,39 @@ Test(store_index, clean_before_this_boot)
     cr_assert_eq(inode_of("index/data.mdb"), inode);
 }
 
+static bool marked_clean(void)
+{
+    char *mark = file_of("index/mark");
+    size_t length;
+    unsigned char *bytes = store_dir_read(mark, &length);
+    bool clean = ehi_get_le32(bytes + 12) == 1;
+    free(bytes);
+    free(mark);
+    return clean;
+}
+
+/* Before the first write, and until the last one is out. */
+Test(store_index, says_that_it_is_in_use)
+{
+    ecshist_store *store = store_dir_open(path);
+    cr_assert_not(marked_clean());
+    ecshist_close(store);
+    cr_assert(marked_clean());
+    store = store_dir_open_with(path, ECSHIST_OPEN_READ_ONLY);
+    cr_assert(marked_clean(), "a reader writes nothing");
+    ecshist_store *writer = store_dir_open(path);
+    cr_assert_not(marked_clean());
+    ecshist_close(writer);
+    ecshist_close(store);
+    cr_assert(marked_clean());
+    store = store_dir_open(path);
+    cr_assert_not(marked_clean());
+    cr_assert_eq(ecshist_rebuild_index(store, NULL, NULL, NULL), ECSHIST_OK);
+    cr_assert_not(marked_clean());
+    ecshist_close(store);
+    cr_assert(marked_clean());
+}
+
 /* A copy of a store in use: the index's file is another one, and may be torn. */
 Test(store_index, copied_while_in_use)
 {
@@ -247,14 +280,11 @@ Test(store_index, copied_while_in_use)
     store_dir_copy(path, copy);
     create_deployment(store, 77);
     ecshist_close(store);
-    char *junk = store_dir_path(copy, "index/data.mdb");
-    unsigned char noise[4096];
-    memset(noise, 0xa5, sizeof(noise));
-    store_dir_write(junk, 8192, noise, sizeof(noise));
-    free(junk);
     free(path);
     path = copy;
+    uint64_t inode = inode_of("index/data.mdb");
     must_hold(before);
+    cr_assert_neq(inode_of("index/data.mdb"), inode, "it was rebuilt");
 }
 
 Test(store_index, data_of_another_store)
@@ -262,7 +292,7 @@ Test(store_index, data_of_another_store)
     char *before = make_store();
     char *other = store_dir_path(dir, "other");
     ecshist_store *store = store_dir_open(other);
-    fill(store, 8, 100);
+    fill(store, 8, 1600); /* more than the store that gets it has */
     ecshist_close(store);
     char *from = store_dir_path(other, "index/data.mdb"), *to = file_of("index/data.mdb");
     store_dir_copy(from, to);
@@ -525,6 +555,58 @@ Test(store_index, a_handle_moves_over_to_a_swapped_index)
     char *before = hold_all(store);
     ecshist_close(store);
     must_hold(before);
+}
+
+static void append_one(ecshist_store *store)
+{
+    create_deployment(store, 600);
+}
+
+Test(store_index, is_clean_when_the_last_process_is_out)
+{
+    ecshist_close(store_dir_open(path));
+    ecshist_store *store = store_dir_open_with(path, ECSHIST_OPEN_READ_ONLY);
+    in_another_process(append_one);
+    cr_assert_not(marked_clean(), "not the last one");
+    cr_assert_eq(hold_count(store), 1);
+    ecshist_close(store);
+    cr_assert(marked_clean());
+}
+
+static void append_over_segments(ecshist_store *store)
+{
+    struct ecshist_stat stat = ECSHIST_STAT_INIT;
+    cr_assert_eq(ecshist_stat(store, &stat, NULL), ECSHIST_OK);
+    uint64_t until = stat.segment_count + 2;
+    while (stat.segment_count < until) {
+        store_must_append(store,
+                          "{\"type\":\"deployment-created\",\"time\":1," OF_DEPLOYMENT(
+                              "s%u") "," TO_REVISION("r1") ",\"padding\":\"%08000u\"}",
+                          (unsigned)stat.last_seq, 0u);
+        cr_assert_eq(ecshist_stat(store, &stat, NULL), ECSHIST_OK);
+    }
+}
+
+/* A handle follows into segments that it did not begin: appending, reading, by cursor. */
+Test(store_index, segments_begun_by_others)
+{
+    ecshist_store *store = store_dir_open(path);
+    create_deployment(store, 1);
+    in_another_process(append_over_segments);
+    create_deployment(store, 2);
+    in_another_process(append_over_segments);
+    cr_assert_eq(hold_timeline_count(store, TEST_DEPLOYMENT_ARN("d2")), 1);
+    in_another_process(append_over_segments);
+    uint64_t count = hold_count(store);
+    append_over_segments(store);
+    cr_assert_gt(hold_count(store), count);
+    char *before = hold_all(store);
+    rebuild(store);
+    char *after = hold_all(store);
+    cr_assert_str_eq(after, before);
+    ecshist_close(store);
+    free(before);
+    free(after);
 }
 
 Test(store_index, a_snapshot_outlives_a_swap_by_others)

@@ -30,7 +30,7 @@ static void tear_down(void)
     store_dir_remove(dir);
 }
 
-TestSuite(limits, .init = set_up, .fini = tear_down, .timeout = 120);
+TestSuite(limits, .init = set_up, .fini = tear_down);
 
 static ecshist_store *open_large_segments(uint64_t map_bytes)
 {
@@ -193,6 +193,29 @@ static void append_in_another(unsigned from, unsigned to)
     int status;
     cr_assert_eq(waitpid(child, &status, 0), child);
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* What the index must take in one go is more than its map can ever hold. */
+Test(limits, a_batch_larger_than_the_map)
+{
+    enum { COUNT = 9000 };
+    ecshist_event **events = calloc(COUNT, sizeof(*events));
+    ecshist_store *store = open_large_segments(ECSHIST_MIN_MAP_BYTES);
+    for (unsigned i = 0; i < COUNT; i++)
+        events[i] = store_event("{\"type\":\"deployment-created\",\"time\":%u," OF_DEPLOYMENT(
+                                    "d%u") "," TO_REVISION("r1") ",\"padding\":\"%0200u\"}",
+                                1000 + i, i, i);
+    int code = ecshist_append(store, (const ecshist_event *const *)events, COUNT, NULL, NULL, NULL);
+    cr_assert_eq(code, ECSHIST_OUTCOME_UNKNOWN);
+    cr_assert_eq(hold_count(store), 0);
+    for (unsigned i = 0; i < COUNT; i++)
+        ecshist_event_free(events[i]);
+    free(events);
+    ecshist_close(store);
+    store = open_large_segments(ECSHIST_MIN_MAP_BYTES);
+    check_acknowledged(store, COUNT);
+    check_whole(store);
+    ecshist_close(store);
 }
 
 Test(limits, an_index_that_outgrew_the_map_of_this_process)
