@@ -3,7 +3,8 @@
  *
  * Threads: one ecshist_store may be used by any number of threads at once. Processes: any number
  * may have the same store open, reading and writing. A handle does not survive fork: in the child
- * every call on it fails with MISUSE, and closing it there only frees memory.
+ * every call on it fails with MISUSE, and closing it there does nothing: its memory is the parent's
+ * copy.
  */
 #ifndef ECSHIST_STORE_H
 #define ECSHIST_STORE_H

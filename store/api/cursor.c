@@ -17,20 +17,15 @@ struct ecshist_cursor {
 static int look(struct ecshist_cursor *cursor, struct ecshist_error *error)
 {
     struct ehi_db *db;
-    int rc = ehi_store_db(cursor->store, &db, error);
+    struct ehi_db_txn *txn;
+    struct ehi_db_head head;
+    int rc = ehi_store_begin_read(cursor->store, &db, &txn, &head, error);
     if (rc != ECSHIST_OK)
         return rc;
-    struct ehi_db_txn *txn = NULL;
-    struct ehi_db_head head;
-    bool found = false;
-    rc = ehi_db_begin(db, false, &txn, error);
-    if (rc == ECSHIST_OK)
-        rc = ehi_db_get_head(txn, &head, &found, error);
-    if (rc == ECSHIST_OK)
-        cursor->visible_seq = found ? head.next_seq - 1 : 0;
+    cursor->visible_seq = head.next_seq - 1;
     ehi_db_abort(txn);
     ehi_db_release(db);
-    return rc;
+    return ECSHIST_OK;
 }
 
 ECSHIST_API int ecshist_cursor_open(ecshist_store *store, uint64_t from_seq, ecshist_cursor **out,

@@ -101,14 +101,18 @@ ECSHIST_API void ecshist_event_info(const ecshist_event *event, struct ecshist_e
     info->size = size;
 }
 
-int api_give_text(struct ehi_buffer *buffer, char **out_text, size_t *out_length,
-                  struct ecshist_error *error)
+int api_write_value(const struct ehi_value *value, const struct ehi_json_style *style,
+                    char **out_json, size_t *out_length, struct ecshist_error *error)
 {
-    if (ehi_buffer_append(buffer, "", 1) != ECSHIST_OK)
+    struct ehi_buffer text = {0};
+    if (ehi_json_write(value, style, &text) != ECSHIST_OK ||
+        ehi_buffer_append(&text, "", 1) != ECSHIST_OK) {
+        ehi_buffer_free(&text);
         return ehi_fail_memory(error);
-    *out_text = (char *)buffer->data;
+    }
+    *out_json = (char *)text.data;
     if (out_length != NULL)
-        *out_length = buffer->length - 1;
+        *out_length = text.length - 1;
     return ECSHIST_OK;
 }
 
@@ -119,19 +123,14 @@ ECSHIST_API int ecshist_event_to_json(const ecshist_event *event, ecshist_json_f
     if (event == NULL || out_json == NULL)
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
     struct ehi_arena arena = {0};
-    struct ehi_buffer text = {0};
     struct ehi_event decoded;
     struct ehi_value value;
     struct ehi_json_style style = {.iso_times = form == ECSHIST_JSON_CLI};
     int rc = ehi_event_decode_envelope(event->record, &decoded, error);
     if (rc == ECSHIST_OK)
         rc = ehi_event_to_value(&decoded, &arena, &value, error);
-    if (rc == ECSHIST_OK && ehi_json_write(&value, &style, &text) != ECSHIST_OK)
-        rc = ehi_fail_memory(error);
     if (rc == ECSHIST_OK)
-        rc = api_give_text(&text, out_json, out_length, error);
-    if (rc != ECSHIST_OK)
-        ehi_buffer_free(&text);
+        rc = api_write_value(&value, &style, out_json, out_length, error);
     ehi_arena_free(&arena);
     return rc;
 }

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "codec/record.h"
 #include "fold/store.h"
+#include "json/json.h"
 
 #include <ecshist/ecshist.h>
 
@@ -25,8 +26,8 @@ int api_check_process(const struct ehi_store *store, struct ecshist_error *error
 /* Fills an event that borrows `record`; its texts go into the arena. */
 int api_event_init(struct ecshist_event *event, struct ehi_slice record, struct ehi_arena *arena,
                    struct ecshist_error *error);
-/* A caller's buffer becomes the text that the caller owns. */
-int api_give_text(struct ehi_buffer *buffer, char **out_text, size_t *out_length,
-                  struct ecshist_error *error);
+/* The value as JSON: a text that the caller owns, NUL-terminated. out_length may be NULL. */
+int api_write_value(const struct ehi_value *value, const struct ehi_json_style *style,
+                    char **out_json, size_t *out_length, struct ecshist_error *error);
 
 #endif

@@ -25,15 +25,9 @@ struct ecshist_result {
 
 static int begin_snapshot(struct ecshist_snapshot *snapshot, struct ecshist_error *error)
 {
-    int rc = ehi_store_db(snapshot->store, &snapshot->db, error);
-    if (rc == ECSHIST_OK)
-        rc = ehi_db_begin(snapshot->db, false, &snapshot->source.txn, error);
     struct ehi_db_head head;
-    bool found;
-    if (rc == ECSHIST_OK)
-        rc = ehi_db_get_head(snapshot->source.txn, &head, &found, error);
-    if (rc == ECSHIST_OK && !found)
-        rc = ehi_fail(error, ECSHIST_INDEX, "the index is empty: rebuild it");
+    int rc =
+        ehi_store_begin_read(snapshot->store, &snapshot->db, &snapshot->source.txn, &head, error);
     if (rc == ECSHIST_OK)
         snapshot->source.last_seq = head.next_seq - 1;
     return rc;
@@ -243,19 +237,29 @@ ECSHIST_API int ecshist_list_service_deployments(ecshist_snapshot *snapshot,
     return give_result(rc, made, out, error);
 }
 
+typedef int view_describe(const struct ehi_view_source *source, const char *const *arns,
+                          size_t count, const struct ecshist_as_of *as_of, struct ehi_arena *arena,
+                          struct ehi_answer *out, struct ecshist_error *error);
+
+static int describe(view_describe *view, ecshist_snapshot *snapshot, const char *const *arns,
+                    size_t count, const struct ecshist_as_of *as_of, ecshist_result **out,
+                    struct ecshist_error *error)
+{
+    struct ecshist_result *made;
+    int rc = check_question(snapshot, arns, out, &made, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    rc = view(&snapshot->source, arns, count, as_of, &made->arena, &made->answer, error);
+    return give_result(rc, made, out, error);
+}
+
 ECSHIST_API int ecshist_describe_service_deployments(ecshist_snapshot *snapshot,
                                                      const char *const *arns, size_t count,
                                                      const struct ecshist_as_of *as_of,
                                                      ecshist_result **out,
                                                      struct ecshist_error *error)
 {
-    struct ecshist_result *made;
-    int rc = check_question(snapshot, arns, out, &made, error);
-    if (rc != ECSHIST_OK)
-        return rc;
-    rc = ehi_view_deployments(&snapshot->source, arns, count, as_of, &made->arena, &made->answer,
-                              error);
-    return give_result(rc, made, out, error);
+    return describe(ehi_view_deployments, snapshot, arns, count, as_of, out, error);
 }
 
 ECSHIST_API int ecshist_describe_service_revisions(ecshist_snapshot *snapshot,
@@ -264,13 +268,7 @@ ECSHIST_API int ecshist_describe_service_revisions(ecshist_snapshot *snapshot,
                                                    ecshist_result **out,
                                                    struct ecshist_error *error)
 {
-    struct ecshist_result *made;
-    int rc = check_question(snapshot, arns, out, &made, error);
-    if (rc != ECSHIST_OK)
-        return rc;
-    rc = ehi_view_revisions(&snapshot->source, arns, count, as_of, &made->arena, &made->answer,
-                            error);
-    return give_result(rc, made, out, error);
+    return describe(ehi_view_revisions, snapshot, arns, count, as_of, out, error);
 }
 
 ECSHIST_API int ecshist_list_services(ecshist_snapshot *snapshot, const char *cluster,
@@ -361,14 +359,7 @@ static int write_value(const struct ehi_value *value, ecshist_json_form form, ch
 {
     struct ehi_json_style style = {.iso_times = form == ECSHIST_JSON_CLI,
                                    .indent = form == ECSHIST_JSON_CLI ? 4 : 0};
-    struct ehi_buffer json = {0};
-    int rc =
-        ehi_json_write(value, &style, &json) == ECSHIST_OK ? ECSHIST_OK : ehi_fail_memory(error);
-    if (rc == ECSHIST_OK)
-        rc = api_give_text(&json, out_json, out_length, error);
-    if (rc != ECSHIST_OK)
-        ehi_buffer_free(&json);
-    return rc;
+    return api_write_value(value, &style, out_json, out_length, error);
 }
 
 ECSHIST_API int ecshist_result_to_json(const ecshist_result *result, ecshist_json_form form,

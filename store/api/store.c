@@ -186,26 +186,15 @@ static void copy_head(const struct ehi_db_head *head, struct ecshist_stat *stat)
     }
 }
 
-static int read_stat(struct ehi_store *store, struct ehi_db *db, struct ecshist_stat *stat,
-                     struct ecshist_error *error)
+static int read_stat(struct ehi_store *store, struct ehi_db *db, const struct ehi_db_head *head,
+                     struct ecshist_stat *stat, struct ecshist_error *error)
 {
-    struct ehi_db_txn *txn;
-    int rc = ehi_db_begin(db, false, &txn, error);
+    int rc =
+        ehi_db_sizes(db, &stat->index_bytes, &stat->index_map_bytes, &stat->reader_count, error);
     if (rc != ECSHIST_OK)
         return rc;
-    struct ehi_db_head head;
-    bool found;
-    rc = ehi_db_get_head(txn, &head, &found, error);
-    ehi_db_abort(txn);
-    if (rc == ECSHIST_OK && !found)
-        rc = ehi_fail(error, ECSHIST_INDEX, "the index is empty: rebuild it");
-    if (rc == ECSHIST_OK)
-        rc = ehi_db_sizes(db, &stat->index_bytes, &stat->index_map_bytes, &stat->reader_count,
-                          error);
-    if (rc != ECSHIST_OK)
-        return rc;
-    copy_head(&head, stat);
-    struct ehi_position tail = ehi_head_position(&head);
+    copy_head(head, stat);
+    struct ehi_position tail = ehi_head_position(head);
     return ehi_log_sizes(store->log, &tail, &stat->segment_count, &stat->log_bytes,
                          &stat->log_used_bytes, error);
 }
@@ -220,10 +209,14 @@ ECSHIST_API int ecshist_stat(ecshist_store *store, struct ecshist_stat *stat,
         return rc;
     struct ecshist_stat all = ECSHIST_STAT_INIT;
     struct ehi_db *db;
-    rc = ehi_store_db(api_store(store), &db, error);
+    struct ehi_db_txn *txn;
+    struct ehi_db_head head;
+    rc = ehi_store_begin_read(api_store(store), &db, &txn, &head, error);
     if (rc != ECSHIST_OK)
         return rc;
-    rc = read_stat(api_store(store), db, &all, error);
+    /* Ended before the readers are counted: this is none of them. */
+    ehi_db_abort(txn);
+    rc = read_stat(api_store(store), db, &head, &all, error);
     ehi_db_release(db);
     if (rc == ECSHIST_OK) {
         all.size = stat->size;

@@ -323,12 +323,7 @@ int ehi_store_dry_run(struct ehi_store *store, struct ehi_request *request)
     struct ehi_db *db = NULL;
     struct ehi_db_txn *txn = NULL;
     struct ehi_db_head head;
-    bool found;
-    int rc = ehi_store_db(store, &db, request->error);
-    if (rc == ECSHIST_OK)
-        rc = ehi_db_begin(db, false, &txn, request->error);
-    if (rc == ECSHIST_OK)
-        rc = ehi_db_get_head(txn, &head, &found, request->error);
+    int rc = ehi_store_begin_read(store, &db, &txn, &head, request->error);
     if (rc == ECSHIST_OK) {
         enum request_fate fate;
         ehi_batch_begin(batch, txn, store->log, &head);

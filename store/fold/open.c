@@ -16,8 +16,8 @@ static struct ehi_store *registry;
 static pthread_once_t forks_watched = PTHREAD_ONCE_INIT;
 
 /*
- * In a forked child. Locks are of open files: a child that kept its parent's would hold them when the
- * parent is killed. Of the stores it keeps memory only; and who had the mutex is not here.
+ * In a forked child. Locks are of open files: a child that kept its parent's would hold them when
+ * the parent is killed. Of the stores it keeps memory only; and who had the mutex is not here.
  */
 static void forget_stores(void)
 {
@@ -106,6 +106,30 @@ int ehi_store_db(struct ehi_store *store, struct ehi_db **out, struct ecshist_er
     if (rc == ECSHIST_OK)
         *out = ehi_db_ref(store->db);
     pthread_mutex_unlock(&store->db_mutex);
+    return rc;
+}
+
+int ehi_store_begin_read(struct ehi_store *store, struct ehi_db **db, struct ehi_db_txn **txn,
+                         struct ehi_db_head *head, struct ecshist_error *error)
+{
+    struct ehi_db *held;
+    struct ehi_db_txn *begun = NULL;
+    bool found = false;
+    int rc = ehi_store_db(store, &held, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    rc = ehi_db_begin(held, false, &begun, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_db_get_head(begun, head, &found, error);
+    if (rc == ECSHIST_OK && !found)
+        rc = ehi_fail(error, ECSHIST_INDEX, "the index is empty: rebuild it");
+    if (rc == ECSHIST_OK) {
+        *db = held;
+        *txn = begun;
+        return ECSHIST_OK;
+    }
+    ehi_db_abort(begun);
+    ehi_db_release(held);
     return rc;
 }
 

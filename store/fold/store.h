@@ -58,6 +58,13 @@ int ehi_store_create(const char *path, struct ecshist_error *error) ECSHIST_CHEC
 int ehi_store_db(struct ehi_store *store, struct ehi_db **out, struct ecshist_error *error)
     ECSHIST_CHECKED;
 
+/*
+ * A read of the index as it stands, with its head. On success *db and *txn are the caller's:
+ * ehi_db_abort, then ehi_db_release; on failure there is nothing to undo.
+ */
+int ehi_store_begin_read(struct ehi_store *store, struct ehi_db **db, struct ehi_db_txn **txn,
+                         struct ehi_db_head *head, struct ecshist_error *error) ECSHIST_CHECKED;
+
 /* Events to append: records of ehi_record_encode. outcomes and reasons (each may be NULL) have
  * `count` entries. */
 struct ehi_request {
