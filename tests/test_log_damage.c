@@ -370,7 +370,7 @@ Test(log_damage, headers)
     cr_assert_eq(open_with_header(EHI_SEG_STORE_ID + 5, 99, true), ECSHIST_FORMAT);
     cr_assert_eq(open_with_header(EHI_SEG_FIRST_SEQ, 0, true), ECSHIST_DAMAGED);
     cr_assert_eq(open_with_header(EHI_SEG_COMPATIBLE, 1, true), ECSHIST_OK);
-    cr_assert_eq(open_with_header(EHI_SEG_RESERVED, 1, true), ECSHIST_OK);
+    cr_assert_eq(open_with_header(EHI_SEG_CLEANED_BY, 1, true), ECSHIST_OK);
 }
 
 Test(log_damage, names_that_are_no_segments_are_passed_over)

@@ -10,6 +10,8 @@ struct ecshist_cursor {
     struct ehi_slice rest;  /* of the frame's payload */
     uint64_t from_seq;      /* events before it are passed over */
     uint64_t visible_seq;   /* the greatest seq that the index has applied, when last looked */
+    uint64_t expired_seq;   /* of the newest history-expired then */
+    bool doubtful;          /* the frame may hold events that have expired */
     struct ehi_arena arena; /* of the event given last */
     struct ecshist_event event;
 };
@@ -23,6 +25,7 @@ static int look(struct ecshist_cursor *cursor, struct ecshist_error *error)
     if (rc != ECSHIST_OK)
         return rc;
     cursor->visible_seq = head.next_seq - 1;
+    cursor->expired_seq = head.last_expired_seq;
     ehi_db_abort(txn);
     ehi_db_release(db);
     return ECSHIST_OK;
@@ -41,13 +44,14 @@ ECSHIST_API int ecshist_cursor_open(ecshist_store *store, uint64_t from_seq, ecs
         return ehi_fail_memory(error);
     cursor->store = api_store(store);
     cursor->from_seq = from_seq == 0 ? 1 : from_seq;
+    ehi_log_enter(cursor->store->log);
     rc = look(cursor, error);
     if (rc == ECSHIST_OK && cursor->from_seq <= cursor->visible_seq)
         rc = ehi_log_seek(cursor->store->log, cursor->from_seq, &cursor->position, error);
     if (rc == ECSHIST_OK)
         *out = cursor;
     else
-        free(cursor);
+        ecshist_cursor_close(cursor);
     return rc;
 }
 
@@ -73,6 +77,56 @@ static int next_frame(struct ecshist_cursor *cursor, struct ecshist_error *error
                         "the log ends before event %llu, which the index has",
                         (unsigned long long)cursor->from_seq);
     cursor->rest = cursor->frame.payload;
+    cursor->doubtful =
+        cursor->frame.first_seq < cursor->expired_seq &&
+        !ehi_log_cleaned(cursor->store->log, cursor->frame.segment, cursor->expired_seq);
+    return ECSHIST_OK;
+}
+
+/* What has expired is not shown, cleaned or not: the index has no trace of it. */
+static int has_expired(struct ecshist_cursor *cursor, struct ehi_slice record, bool *out,
+                       struct ecshist_error *error)
+{
+    struct ehi_event event;
+    struct ehi_db *db;
+    struct ehi_db_txn *txn;
+    struct ehi_db_head head;
+    *out = false;
+    if (!cursor->doubtful || ehi_get_le16(record.data + EHI_REC_TYPE) == EHI_HISTORY_EXPIRED)
+        return ECSHIST_OK;
+    int rc = ehi_event_decode_envelope(record, &event, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_store_begin_read(cursor->store, &db, &txn, &head, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    uint64_t id;
+    bool known, has = false;
+    rc = ehi_db_find(txn, event.subject, ehi_hash128(event.subject.data, event.subject.length), &id,
+                     &known, error);
+    if (rc == ECSHIST_OK && known)
+        rc = ehi_db_timeline_has(txn, id, event.seq, &has, error);
+    *out = !has && event.seq < head.last_expired_seq;
+    ehi_db_abort(txn);
+    ehi_db_release(db);
+    return rc;
+}
+
+static int next_in_frame(struct ecshist_cursor *cursor, struct ehi_slice *record, bool *found,
+                         struct ecshist_error *error)
+{
+    *found = false;
+    while (!*found && ehi_records_next(&cursor->rest, record)) {
+        uint64_t seq = ehi_get_le64(record->data + EHI_REC_SEQ);
+        bool expired;
+        if (seq < cursor->from_seq)
+            continue;
+        int rc = has_expired(cursor, *record, &expired, error);
+        if (rc != ECSHIST_OK)
+            return rc;
+        *found = !expired;
+        if (expired)
+            cursor->from_seq = seq + 1;
+    }
     return ECSHIST_OK;
 }
 
@@ -85,18 +139,18 @@ static int next_record(struct ecshist_cursor *cursor, struct ehi_slice *record,
                        struct ecshist_error *error)
 {
     for (;;) {
-        while (ehi_records_next(&cursor->rest, record)) {
-            if (ehi_get_le64(record->data + EHI_REC_SEQ) >= cursor->from_seq)
-                return ECSHIST_OK;
-        }
+        bool found;
+        int rc = next_in_frame(cursor, record, &found, error);
+        if (rc != ECSHIST_OK || found)
+            return rc;
         if (cursor->from_seq > cursor->visible_seq) {
-            int rc = look(cursor, error);
+            rc = look(cursor, error);
             if (rc != ECSHIST_OK)
                 return rc;
             if (cursor->from_seq > cursor->visible_seq)
                 return end_of_log(error);
         }
-        int rc = next_frame(cursor, error);
+        rc = next_frame(cursor, error);
         if (rc != ECSHIST_OK)
             return rc;
     }
@@ -174,6 +228,8 @@ ECSHIST_API void ecshist_cursor_close(ecshist_cursor *cursor)
 {
     if (cursor == NULL)
         return;
+    if (api_check_process(cursor->store, NULL) == ECSHIST_OK)
+        ehi_log_leave(cursor->store->log);
     ehi_arena_free(&cursor->arena);
     free(cursor);
 }

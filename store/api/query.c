@@ -46,6 +46,7 @@ ECSHIST_API int ecshist_snapshot_open(ecshist_store *store, ecshist_snapshot **o
         return ehi_fail_memory(error);
     snapshot->store = api_store(store);
     snapshot->source.log = snapshot->store->log;
+    ehi_log_enter(snapshot->store->log);
     rc = begin_snapshot(snapshot, error);
     if (rc == ECSHIST_OK)
         *out = snapshot;
@@ -62,6 +63,7 @@ ECSHIST_API void ecshist_snapshot_close(ecshist_snapshot *snapshot)
     if (api_check_process(snapshot->store, NULL) == ECSHIST_OK) {
         ehi_db_abort(snapshot->source.txn);
         ehi_db_release(snapshot->db);
+        ehi_log_leave(snapshot->store->log);
     }
     free(snapshot);
 }

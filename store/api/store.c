@@ -173,8 +173,6 @@ static void copy_head(const struct ehi_db_head *head, struct ecshist_stat *stat)
     stat->ignored_count = head->ignored_count;
     stat->revision_count = head->revision_count;
     stat->service_count = head->service_count;
-    stat->oldest_time_us = head->min_time_us;
-    stat->newest_time_us = head->max_time_us;
     for (int i = 0; i < 16; i++) {
         stat->deployments_by_status[i] = head->by_status[i];
         stat->deployment_count += head->by_status[i];
@@ -195,8 +193,13 @@ static int read_stat(struct ehi_store *store, struct ehi_db *db, const struct eh
         return rc;
     copy_head(head, stat);
     struct ehi_position tail = ehi_head_position(head);
-    return ehi_log_sizes(store->log, &tail, &stat->segment_count, &stat->log_bytes,
-                         &stat->log_used_bytes, error);
+    rc = ehi_log_sizes(store->log, &tail, &stat->segment_count, &stat->log_bytes,
+                       &stat->log_used_bytes, error);
+    bool any;
+    if (rc == ECSHIST_OK)
+        rc = ehi_log_times(store->log, &tail, &any, &stat->oldest_time_us, &stat->newest_time_us,
+                           error);
+    return rc;
 }
 
 ECSHIST_API int ecshist_stat(ecshist_store *store, struct ecshist_stat *stat,
@@ -216,7 +219,9 @@ ECSHIST_API int ecshist_stat(ecshist_store *store, struct ecshist_stat *stat,
         return rc;
     /* Ended before the readers are counted: this is none of them. */
     ehi_db_abort(txn);
+    ehi_log_enter(api_store(store)->log);
     rc = read_stat(api_store(store), db, &head, &all, error);
+    ehi_log_leave(api_store(store)->log);
     ehi_db_release(db);
     if (rc == ECSHIST_OK) {
         all.size = stat->size;

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define EHI_FORMAT_VERSION 1u
-#define EHI_INDEX_FORMAT 1u
+#define EHI_INDEX_FORMAT 2u
 
 /* Segment header: 64 bytes at offset 0 of the file. */
 #define EHI_SEGMENT_MAGIC "ECSHSEG1"
@@ -24,9 +24,12 @@ enum ehi_segment_header {
     EHI_SEG_INCOMPATIBLE = 20, /* u32 feature bits: an unknown one means: do not read */
     EHI_SEG_STORE_ID = 24,     /* 16 bytes */
     EHI_SEG_FIRST_SEQ = 40,    /* u64 */
-    EHI_SEG_RESERVED = 48,     /* u64: 0 */
+    EHI_SEG_CLEANED_BY = 48,   /* u64: seq of the history-expired it was cleaned by; else 0 */
     EHI_SEG_CHECKSUM = 56      /* u64: XXH3-64, seed 0, of the 56 bytes before */
 };
+
+/* Incompatible features. GAPS: expired events are gone, so seqs rise, but not by one. */
+#define EHI_FEATURE_GAPS 1u
 
 /* Frame header: 32 bytes, at a multiple of 8. The frame's payload follows. */
 #define EHI_FRAME_HEADER_BYTES 32u

@@ -13,7 +13,7 @@
  * SUMMARY    = arn, requested, running, pending, test weight, production weight
  * HOOK       = id, target_arn, target_type, status, timeout_action, expires_at, extra
  * revision   = [arn, document_seq, first_seq, observed, created]
- * service    = [arn, first_seq, inactive, current_revision_arn, current_finished,
+ * service    = [arn, first_seq, restated, inactive, current_revision_arn, current_finished,
  *               current_created_seq, [by_status …]]
  */
 #include "codec/state.h"
@@ -28,7 +28,7 @@ enum {
     SUMMARY_VALUES = 6,
     HOOK_VALUES = 7,
     REVISION_VALUES = 5,
-    SERVICE_VALUES = 7,
+    SERVICE_VALUES = 8,
     STATUS_COUNTS = 16,
     /* A hook's extra members stand one level deeper than in the event that they came in. */
     STATE_NESTING = ECSHIST_MAX_NESTING + 2
@@ -211,6 +211,7 @@ int ehi_service_encode(const struct ehi_service *s, struct ehi_buffer *out)
     ehi_pack_array(&packer, SERVICE_VALUES);
     ehi_pack_text(&packer, s->arn);
     ehi_pack_int(&packer, (int64_t)s->first_seq);
+    ehi_pack_bool(&packer, s->restated);
     ehi_pack_bool(&packer, s->inactive);
     put_optional(&packer, s->current_revision_arn);
     put_time(&packer, s->current_finished_at_us);
@@ -526,6 +527,7 @@ int ehi_service_decode(struct ehi_slice bytes, struct ehi_service *out, struct e
     struct ehi_service service;
     service.arn = get_text(&r);
     service.first_seq = get_seq(&r);
+    service.restated = get_bool(&r);
     service.inactive = get_bool(&r);
     service.current_revision_arn = get_optional(&r);
     service.current_finished_at_us = get_time(&r);

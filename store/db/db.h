@@ -18,10 +18,10 @@ struct ehi_db_txn; /* a transaction: reading, or the one that writes */
 /* What the index says of itself: the row `head` of table meta, written once in every commit. */
 struct ehi_db_head {
     uint64_t segment, offset, next_seq, frame_offset, frame_checksum; /* the log position applied */
-    uint64_t next_id; /* ids of subjects: 1, 2, … */
+    uint64_t next_id;          /* ids of subjects: 1, 2, … */
+    uint64_t last_expired_seq; /* of the newest history-expired; 0: none */
     uint64_t event_count, ignored_count, revision_count, service_count;
     uint64_t by_status[16];
-    int64_t min_time_us, max_time_us;
     uint8_t store_id[16];
     uint64_t index_format;
 };
@@ -34,6 +34,8 @@ struct ehi_db_entry {
     uint16_t type, flags;
 };
 #define EHI_DB_CHUNK 64 /* entries of a timeline row at the most */
+/* The timeline of no subject: the history-expired events. */
+#define EHI_DB_EXPIRIES 0
 
 /* A row of a service's list. */
 struct ehi_db_listed {
@@ -53,6 +55,11 @@ void ehi_db_release(struct ehi_db *db);
 bool ehi_db_current(const struct ehi_db *db);
 /* Forces everything to disk. */
 int ehi_db_sync(struct ehi_db *db, struct ecshist_error *error) ECSHIST_CHECKED;
+/* Of the file's pages, those that hold nothing: what a copy would not have. */
+int ehi_db_free_bytes(struct ehi_db *db, uint64_t *free_bytes, struct ecshist_error *error)
+    ECSHIST_CHECKED;
+/* Copies what stands now to an empty file, without the pages that hold nothing. Not flushed. */
+int ehi_db_copy(struct ehi_db *db, int fd, struct ecshist_error *error) ECSHIST_CHECKED;
 int ehi_db_sizes(struct ehi_db *db, uint64_t *file_bytes, uint64_t *map_bytes, uint32_t *readers,
                  struct ecshist_error *error) ECSHIST_CHECKED;
 void ehi_db_check_readers(struct ehi_db *db);
@@ -107,6 +114,9 @@ void ehi_db_states(struct ehi_db_walk *walk, struct ehi_db_txn *txn, enum ehi_ar
 int ehi_db_states_next(struct ehi_db_walk *walk, uint64_t *id, struct ehi_slice *state, bool *found,
                        struct ecshist_error *error) ECSHIST_CHECKED;
 void ehi_db_walk_end(struct ehi_db_walk *walk);
+/* The subject's timeline has an event of this seq. */
+int ehi_db_timeline_has(struct ehi_db_txn *txn, uint64_t subject_id, uint64_t seq, bool *out,
+                        struct ecshist_error *error) ECSHIST_CHECKED;
 
 /* Writes, in the write transaction. FULL, INDEX. */
 int ehi_db_put_head(struct ehi_db_txn *txn, const struct ehi_db_head *head,
@@ -123,6 +133,16 @@ int ehi_db_put_listed(struct ehi_db_txn *txn, uint64_t service_id, const struct 
 int ehi_db_delete_listed(struct ehi_db_txn *txn, uint64_t service_id,
                          const struct ehi_db_listed *row, struct ecshist_error *error)
     ECSHIST_CHECKED;
+/* Removals. What is not there is removed already. INDEX, FULL. */
+int ehi_db_delete_arn(struct ehi_db_txn *txn, struct ehi_hash128 hash, struct ecshist_error *error)
+    ECSHIST_CHECKED;
+int ehi_db_delete_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id,
+                        struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_db_delete_name(struct ehi_db_txn *txn, uint64_t name_hash, uint64_t service_id,
+                       struct ecshist_error *error) ECSHIST_CHECKED;
+/* All rows of a subject's timeline; how many entries they had, and how many of those were ignored. */
+int ehi_db_delete_timeline(struct ehi_db_txn *txn, uint64_t subject_id, uint64_t *entries,
+                           uint64_t *ignored, struct ecshist_error *error) ECSHIST_CHECKED;
 int ehi_db_put_name(struct ehi_db_txn *txn, uint64_t name_hash, uint64_t service_id,
                     struct ecshist_error *error) ECSHIST_CHECKED;
 

@@ -188,6 +188,43 @@ void ehi_db_check_readers(struct ehi_db *db)
     (void)mdb_reader_check(db->env, &dead);
 }
 
+int ehi_db_free_bytes(struct ehi_db *db, uint64_t *free_bytes, struct ecshist_error *error)
+{
+    MDB_txn *txn;
+    MDB_cursor *cursor = NULL;
+    MDB_val key, row;
+    MDB_stat stat;
+    uint64_t pages = 0;
+    int rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn);
+    if (rc != 0)
+        return db_fail(rc, "beginning a read of the index", error);
+    rc = mdb_env_stat(db->env, &stat);
+    /* LMDB's table 0: by transaction, a list of pages that begins with its length. */
+    if (rc == 0)
+        rc = mdb_cursor_open(txn, 0, &cursor);
+    while (rc == 0) {
+        rc = mdb_cursor_get(cursor, &key, &row, MDB_NEXT);
+        size_t count;
+        if (rc == 0 && row.mv_size >= sizeof(count)) {
+            memcpy(&count, row.mv_data, sizeof(count));
+            pages += count;
+        }
+    }
+    if (cursor != NULL)
+        mdb_cursor_close(cursor);
+    mdb_txn_abort(txn);
+    if (rc != MDB_NOTFOUND)
+        return db_fail(rc, "reading the index's free pages", error);
+    *free_bytes = pages * stat.ms_psize;
+    return ECSHIST_OK;
+}
+
+int ehi_db_copy(struct ehi_db *db, int fd, struct ecshist_error *error)
+{
+    int rc = mdb_env_copyfd2(db->env, fd, MDB_CP_COMPACT);
+    return rc == 0 ? ECSHIST_OK : db_fail(rc, "copying the index", error);
+}
+
 static int count_reader(const char *line, void *context)
 {
     uint32_t *count = context;

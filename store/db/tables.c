@@ -4,7 +4,8 @@
 #include <stdlib.h>
 
 enum {
-    HEAD_FIELDS = 10 + 16 + 2,
+    HEAD_NAMED = 11,
+    HEAD_FIELDS = HEAD_NAMED + 16,
     HEAD_BYTES = HEAD_FIELDS * 8 + 16,
     ENTRY_BYTES = 24,
     LISTED_KEY = 24
@@ -44,15 +45,15 @@ static int malformed(const char *table, struct ecshist_error *error)
 }
 
 /* The head as numbers in a row, so that reading and writing cannot disagree. */
-static void head_fields(struct ehi_db_head *head, uint64_t *fields[HEAD_FIELDS - 2])
+static void head_fields(struct ehi_db_head *head, uint64_t *fields[HEAD_FIELDS])
 {
-    uint64_t *named[10] = {&head->segment,      &head->offset,         &head->next_seq,
-                           &head->frame_offset, &head->frame_checksum, &head->next_id,
-                           &head->event_count,  &head->ignored_count,  &head->revision_count,
-                           &head->service_count};
+    uint64_t *named[HEAD_NAMED] = {
+        &head->segment,        &head->offset,         &head->next_seq,         &head->frame_offset,
+        &head->frame_checksum, &head->next_id,        &head->last_expired_seq, &head->event_count,
+        &head->ignored_count,  &head->revision_count, &head->service_count};
     memcpy(fields, named, sizeof(named));
     for (int i = 0; i < 16; i++)
-        fields[10 + i] = &head->by_status[i];
+        fields[HEAD_NAMED + i] = &head->by_status[i];
 }
 
 int ehi_db_get_head(struct ehi_db_txn *txn, struct ehi_db_head *head, bool *found,
@@ -64,15 +65,13 @@ int ehi_db_get_head(struct ehi_db_txn *txn, struct ehi_db_head *head, bool *foun
         return rc;
     if (row.length != HEAD_BYTES + 8)
         return malformed("meta", error);
-    uint64_t *fields[HEAD_FIELDS - 2];
+    uint64_t *fields[HEAD_FIELDS];
     head_fields(head, fields);
     const uint8_t *p = row.data;
-    for (int i = 0; i < HEAD_FIELDS - 2; i++, p += 8)
+    for (int i = 0; i < HEAD_FIELDS; i++, p += 8)
         *fields[i] = ehi_get_le64(p);
-    head->min_time_us = (int64_t)ehi_get_le64(p);
-    head->max_time_us = (int64_t)ehi_get_le64(p + 8);
-    memcpy(head->store_id, p + 16, 16);
-    head->index_format = ehi_get_le64(p + 32);
+    memcpy(head->store_id, p, 16);
+    head->index_format = ehi_get_le64(p + 16);
     return ECSHIST_OK;
 }
 
@@ -81,15 +80,13 @@ int ehi_db_put_head(struct ehi_db_txn *txn, const struct ehi_db_head *head,
 {
     uint8_t row[HEAD_BYTES + 8];
     struct ehi_db_head copy = *head;
-    uint64_t *fields[HEAD_FIELDS - 2];
+    uint64_t *fields[HEAD_FIELDS];
     head_fields(&copy, fields);
     uint8_t *p = row;
-    for (int i = 0; i < HEAD_FIELDS - 2; i++, p += 8)
+    for (int i = 0; i < HEAD_FIELDS; i++, p += 8)
         ehi_put_le64(p, *fields[i]);
-    ehi_put_le64(p, (uint64_t)head->min_time_us);
-    ehi_put_le64(p + 8, (uint64_t)head->max_time_us);
-    memcpy(p + 16, head->store_id, 16);
-    ehi_put_le64(p + 32, head->index_format);
+    memcpy(p, head->store_id, 16);
+    ehi_put_le64(p + 16, head->index_format);
     return put(txn, T_META, db_val("head", 4), db_val(row, sizeof(row)), error);
 }
 
@@ -209,6 +206,75 @@ int ehi_db_delete_listed(struct ehi_db_txn *txn, uint64_t service_id,
     return rc == 0 || rc == MDB_NOTFOUND ? ECSHIST_OK : db_fail(rc, "writing the index", error);
 }
 
+/* -- removals ---------------------------------------------------------------------------------- */
+
+static int delete (struct ehi_db_txn *txn, enum db_table table, MDB_val key,
+                   struct ecshist_error *error)
+{
+    int rc = mdb_del(txn->txn, txn->db->tables[table], &key, NULL);
+    return rc == 0 || rc == MDB_NOTFOUND ? ECSHIST_OK : db_fail(rc, "writing the index", error);
+}
+
+int ehi_db_delete_arn(struct ehi_db_txn *txn, struct ehi_hash128 hash, struct ecshist_error *error)
+{
+    uint8_t key[16];
+    hash_key(hash, key);
+    return delete (txn, T_ARNS, db_val(key, sizeof(key)), error);
+}
+
+int ehi_db_delete_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id,
+                        struct ecshist_error *error)
+{
+    uint8_t key[8];
+    ehi_put_be64(key, id);
+    return delete (txn, state_table(kind), db_val(key, sizeof(key)), error);
+}
+
+int ehi_db_delete_name(struct ehi_db_txn *txn, uint64_t name_hash, uint64_t service_id,
+                       struct ecshist_error *error)
+{
+    uint8_t key[16];
+    ehi_put_be64(key, name_hash);
+    ehi_put_be64(key + 8, service_id);
+    return delete (txn, T_NAMES, db_val(key, sizeof(key)), error);
+}
+
+static int delete_rows(MDB_cursor *cursor, uint64_t subject_id, uint64_t *entries,
+                       uint64_t *ignored, struct ecshist_error *error)
+{
+    uint8_t first[16] = {0};
+    ehi_put_be64(first, subject_id);
+    MDB_val key = db_val(first, sizeof(first)), row;
+    struct ehi_db_entry list[EHI_DB_CHUNK];
+    int rc = mdb_cursor_get(cursor, &key, &row, MDB_SET_RANGE);
+    while (rc == 0 && key.mv_size == sizeof(first) && ehi_get_be64(key.mv_data) == subject_id) {
+        unsigned count;
+        int read = read_entries(row, list, &count, error);
+        if (read != ECSHIST_OK)
+            return read;
+        *entries += count;
+        for (unsigned i = 0; i < count; i++)
+            *ignored += list[i].flags & 1u;
+        rc = mdb_cursor_del(cursor, 0);
+        if (rc == 0)
+            rc = mdb_cursor_get(cursor, &key, &row, MDB_NEXT);
+    }
+    return rc == 0 || rc == MDB_NOTFOUND ? ECSHIST_OK : db_fail(rc, "writing the index", error);
+}
+
+int ehi_db_delete_timeline(struct ehi_db_txn *txn, uint64_t subject_id, uint64_t *entries,
+                           uint64_t *ignored, struct ecshist_error *error)
+{
+    MDB_cursor *cursor;
+    int rc = mdb_cursor_open(txn->txn, txn->db->tables[T_TIMELINE], &cursor);
+    if (rc != 0)
+        return db_fail(rc, "writing the index", error);
+    *entries = *ignored = 0;
+    int result = delete_rows(cursor, subject_id, entries, ignored, error);
+    mdb_cursor_close(cursor);
+    return result;
+}
+
 uint64_t ehi_db_name_hash(struct ehi_slice cluster, struct ehi_slice service)
 {
     struct ehi_slice parts[3] = {cluster, EHI_SLICE_LITERAL("/"), service};
@@ -279,17 +345,19 @@ int ehi_db_timeline_next(struct ehi_db_walk *walk, struct ehi_db_entry entries[E
     return read_entries(row, entries, count, error);
 }
 
-int ehi_db_timeline_last(struct ehi_db_txn *txn, uint64_t subject_id,
-                         struct ehi_db_entry entries[EHI_DB_CHUNK], unsigned *count,
-                         struct ecshist_error *error)
+/* The subject's last row that begins before `seq`; *count 0: there is none. */
+static int row_before(struct ehi_db_txn *txn, uint64_t subject_id, uint64_t seq,
+                      struct ehi_db_entry entries[EHI_DB_CHUNK], unsigned *count,
+                      struct ecshist_error *error)
 {
     *count = 0;
     MDB_cursor *cursor;
     int rc = mdb_cursor_open(txn->txn, txn->db->tables[T_TIMELINE], &cursor);
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
-    uint8_t after[8];
-    ehi_put_be64(after, subject_id + 1);
+    uint8_t after[16];
+    ehi_put_be64(after, subject_id);
+    ehi_put_be64(after + 8, seq);
     MDB_val key = db_val(after, sizeof(after)), row;
     rc = mdb_cursor_get(cursor, &key, &row, MDB_SET_RANGE);
     rc = mdb_cursor_get(cursor, &key, &row, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
@@ -300,6 +368,25 @@ int ehi_db_timeline_last(struct ehi_db_txn *txn, uint64_t subject_id,
         result = db_fail(rc, "reading the index", error);
     mdb_cursor_close(cursor);
     return result;
+}
+
+int ehi_db_timeline_last(struct ehi_db_txn *txn, uint64_t subject_id,
+                         struct ehi_db_entry entries[EHI_DB_CHUNK], unsigned *count,
+                         struct ecshist_error *error)
+{
+    return row_before(txn, subject_id, UINT64_MAX, entries, count, error);
+}
+
+int ehi_db_timeline_has(struct ehi_db_txn *txn, uint64_t subject_id, uint64_t seq, bool *out,
+                        struct ecshist_error *error)
+{
+    struct ehi_db_entry entries[EHI_DB_CHUNK];
+    unsigned count;
+    *out = false;
+    int rc = row_before(txn, subject_id, seq + 1, entries, &count, error);
+    for (unsigned i = 0; i < count && rc == ECSHIST_OK; i++)
+        *out = *out || entries[i].seq == seq;
+    return rc;
 }
 
 void ehi_db_listed(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_t service_id,

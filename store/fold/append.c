@@ -176,9 +176,8 @@ static int index_frame(struct ehi_store *store, struct ehi_db_txn **txn,
                     why);
 }
 
-/* Under the writers' lock: a write transaction on an index that has applied all of the log. */
-static int begin_at_tail(struct ehi_store *store, struct ehi_db *db, struct ehi_db_txn **txn,
-                         struct ehi_db_head *head, struct ecshist_error *error)
+int ehi_begin_at_tail(struct ehi_store *store, struct ehi_db *db, struct ehi_db_txn **txn,
+                      struct ehi_db_head *head, struct ecshist_error *error)
 {
     for (int attempt = 0; attempt < 2; attempt++) {
         int rc = ehi_db_begin(db, true, txn, error);
@@ -201,12 +200,33 @@ static int begin_at_tail(struct ehi_store *store, struct ehi_db *db, struct ehi_
     return ehi_fail(error, ECSHIST_INDEX, "the index does not reach the end of the log");
 }
 
+void ehi_store_poison(struct ehi_store *store)
+{
+    pthread_mutex_lock(&store->queue_mutex);
+    store->poisoned = true;
+    pthread_mutex_unlock(&store->queue_mutex);
+}
+
+static int fail_poisoned(struct ecshist_error *error)
+{
+    return ehi_fail(error, ECSHIST_OUTCOME_UNKNOWN,
+                    "an earlier append's outcome is unknown: close the store and open it again");
+}
+
+int ehi_store_check_poison(struct ehi_store *store, struct ecshist_error *error)
+{
+    pthread_mutex_lock(&store->queue_mutex);
+    bool poisoned = store->poisoned;
+    pthread_mutex_unlock(&store->queue_mutex);
+    return poisoned ? fail_poisoned(error) : ECSHIST_OK;
+}
+
 static int run_locked(struct ehi_store *store, struct ehi_db *db, struct ehi_request *group,
                       struct ecshist_error *error)
 {
     struct ehi_db_txn *txn = NULL;
     struct ehi_db_head head;
-    int rc = begin_at_tail(store, db, &txn, &head, error);
+    int rc = ehi_begin_at_tail(store, db, &txn, &head, error);
     if (rc == ECSHIST_OK)
         rc = apply_group(store, txn, &head, group, error);
     if (rc == ECSHIST_OK && ehi_batch_count(store->batch) != 0) {
@@ -214,7 +234,8 @@ static int run_locked(struct ehi_store *store, struct ehi_db *db, struct ehi_req
         rc = write_frame(store, &position, error);
         if (rc == ECSHIST_OK)
             rc = index_frame(store, &txn, &position, error);
-        store->poisoned = rc == ECSHIST_OUTCOME_UNKNOWN;
+        if (rc == ECSHIST_OUTCOME_UNKNOWN)
+            ehi_store_poison(store);
     }
     ehi_db_abort(txn);
     return rc;
@@ -227,10 +248,12 @@ static int run_group(struct ehi_store *store, struct ehi_request *group,
     if (rc != ECSHIST_OK)
         return rc;
     struct ehi_db *db = NULL;
+    ehi_log_enter(store->log);
     rc = ehi_store_db(store, &db, error);
     if (rc == ECSHIST_OK)
         rc = run_locked(store, db, group, error);
     ehi_db_release(db);
+    ehi_log_leave(store->log);
     ehi_store_unlock(store);
     return rc;
 }
@@ -287,11 +310,7 @@ static void lead(struct ehi_store *store)
     bool poisoned = store->poisoned;
     pthread_mutex_unlock(&store->queue_mutex);
     struct ecshist_error error = ECSHIST_ERROR_INIT;
-    int rc =
-        poisoned
-            ? ehi_fail(&error, ECSHIST_OUTCOME_UNKNOWN,
-                       "an earlier append's outcome is unknown: close the store and open it again")
-            : run_group(store, group, &error);
+    int rc = poisoned ? fail_poisoned(&error) : run_group(store, group, &error);
     pthread_mutex_lock(&store->queue_mutex);
     finish_group(group, rc, &error);
     store->leading = false;
@@ -323,6 +342,7 @@ int ehi_store_dry_run(struct ehi_store *store, struct ehi_request *request)
     struct ehi_db *db = NULL;
     struct ehi_db_txn *txn = NULL;
     struct ehi_db_head head;
+    ehi_log_enter(store->log);
     int rc = ehi_store_begin_read(store, &db, &txn, &head, request->error);
     if (rc == ECSHIST_OK) {
         enum request_fate fate;
@@ -333,6 +353,7 @@ int ehi_store_dry_run(struct ehi_store *store, struct ehi_request *request)
     }
     ehi_db_abort(txn);
     ehi_db_release(db);
+    ehi_log_leave(store->log);
     ehi_batch_free(batch);
     return rc;
 }

@@ -377,7 +377,9 @@ static int open_store(struct ehi_store *store, int dir_fd,
         rc = ehi_store_lock(store, error);
     if (rc != ECSHIST_OK)
         return rc;
+    ehi_log_enter(store->log);
     rc = settle_index(store, options, error);
+    ehi_log_leave(store->log);
     ehi_store_unlock(store);
     return rc;
 }
@@ -525,7 +527,9 @@ int ehi_store_rebuild(struct ehi_store *store, ecshist_progress_fn progress, voi
     int rc = ehi_store_lock(store, error);
     if (rc != ECSHIST_OK)
         return rc;
+    ehi_log_enter(store->log);
     rc = ehi_rebuild(store, progress, context, error);
+    ehi_log_leave(store->log);
     ehi_store_unlock(store);
     return rc;
 }

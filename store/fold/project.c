@@ -268,13 +268,23 @@ struct earlier {
     uint64_t seq;
 };
 
+/* The batch's record of an event that it has. Where the log has gaps, it stands before its place. */
+static struct ehi_slice record_of(const struct ehi_batch *batch, uint64_t seq)
+{
+    uint64_t from_first = seq - batch->first_seq;
+    uint32_t at = from_first < batch->record_count ? (uint32_t)from_first : batch->record_count - 1;
+    while (at > 0 && batch->records[at].seq > seq)
+        at--;
+    return batch->records[at].record;
+}
+
 static int compare_earlier(struct ehi_batch *batch, const struct ehi_event *event,
                            struct ehi_slice id, const struct ehi_db_entry *entry,
                            struct earlier *out, struct ecshist_error *error)
 {
     struct ehi_slice record;
     if (entry->seq >= batch->first_seq) {
-        record = batch->records[entry->seq - batch->first_seq].record;
+        record = record_of(batch, entry->seq);
     } else {
         int rc = ehi_log_read(batch->log, entry->seq, entry->offset, &record, error);
         if (rc != ECSHIST_OK)
@@ -469,7 +479,7 @@ static int document_event(struct ehi_batch *batch, const struct subject *s, stru
     uint64_t seq = s->as.revision.document_seq;
     struct ehi_slice record;
     if (seq >= batch->first_seq) {
-        record = batch->records[seq - batch->first_seq].record;
+        record = record_of(batch, seq);
     } else {
         uint64_t hint = 0;
         for (const struct chunk *c = s->chunks; c != NULL; c = c->older) {
@@ -588,12 +598,8 @@ static int reserve_record(struct ehi_batch *batch, struct ecshist_error *error)
     return ECSHIST_OK;
 }
 
-static void count_event(struct ehi_db_head *head, const struct ehi_event *event, unsigned flags)
+static void count_event(struct ehi_db_head *head, unsigned flags)
 {
-    if (head->event_count == 0 || event->time_us < head->min_time_us)
-        head->min_time_us = event->time_us;
-    if (head->event_count == 0 || event->time_us > head->max_time_us)
-        head->max_time_us = event->time_us;
     head->event_count++;
     if ((flags & EHI_EVENT_IGNORED) != 0)
         head->ignored_count++;
@@ -617,7 +623,7 @@ static int accept(struct ehi_batch *batch, struct subject *s, const struct ehi_e
     r->flags = flags;
     r->offset = offset;
     batch->record_count++;
-    count_event(&batch->head, event, flags);
+    count_event(&batch->head, flags);
     return ECSHIST_OK;
 }
 
@@ -714,8 +720,24 @@ static int misfit(uint64_t seq, struct ecshist_error *error)
     return rc;
 }
 
+void ehi_batch_skip_to(struct ehi_batch *batch, uint64_t seq)
+{
+    batch->head.next_seq = seq;
+}
+
+/* Of a service that a later event restates only the trace is kept: what it came after may have expired. */
+static int replay_restated(struct ehi_batch *batch, struct subject *s,
+                           const struct ehi_event *event, struct ehi_slice record, uint64_t offset,
+                           struct ecshist_error *error)
+{
+    char text[ECSHIST_MAX_ID_BYTES + 1];
+    create_subject(batch, s, event->seq);
+    return accept(batch, s, event, record, hash_id(ehi_event_id(event, text)), offset, event->flags,
+                  error);
+}
+
 int ehi_batch_replay(struct ehi_batch *batch, struct ehi_slice record, uint64_t offset,
-                     struct ecshist_error *error)
+                     bool restated, struct ecshist_error *error)
 {
     uint64_t seq = batch->head.next_seq;
     struct ehi_event event;
@@ -730,6 +752,8 @@ int ehi_batch_replay(struct ehi_batch *batch, struct ehi_slice record, uint64_t 
     rc = prepare(batch, &event, &s, error);
     if (rc != ECSHIST_OK)
         return rc;
+    if (restated && s->kind == EHI_ARN_SERVICE)
+        return replay_restated(batch, s, &event, record, offset, error);
     enum ehi_applied applied = EHI_APPLIED;
     if ((event.flags & EHI_EVENT_IGNORED) == 0)
         rc = fold_event(batch, s, &event, &applied, error);

@@ -42,10 +42,14 @@ uint32_t ehi_batch_count(const struct ehi_batch *batch);
  */
 int ehi_batch_apply(struct ehi_batch *batch, struct ehi_slice record, bool lenient,
                     struct ehi_outcome *out, struct ecshist_error *reason) ECSHIST_CHECKED;
-/* One event of the log, at `offset` of its segment: what it says is done. DAMAGED where it does not
- * fit. */
+/*
+ * One event of the log, at `offset` of its segment: what it says is done. restated: a later history-expired
+ * states its service. DAMAGED where it does not fit.
+ */
 int ehi_batch_replay(struct ehi_batch *batch, struct ehi_slice record, uint64_t offset,
-                     struct ecshist_error *error) ECSHIST_CHECKED;
+                     bool restated, struct ecshist_error *error) ECSHIST_CHECKED;
+/* The next event of the log is this one: those between have expired. */
+void ehi_batch_skip_to(struct ehi_batch *batch, uint64_t seq);
 /* The records of the applied events, in the order of seq, with a flag for each. Borrowed. */
 struct ehi_batch_record {
     struct ehi_slice record;

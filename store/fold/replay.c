@@ -1,4 +1,7 @@
 /* From the log to the index: catching up, and making the index anew. */
+#include "codec/record.h"
+#include "fold/expire.h"
+#include "fold/expired.h"
 #include "fold/mark.h"
 #include "fold/store.h"
 
@@ -19,6 +22,8 @@ struct replay {
     struct ehi_db_txn *txn;
     struct ehi_batch *batch;
     struct ehi_position position; /* behind what the batch holds */
+    struct ehi_expired expired;   /* by what lies ahead */
+    bool repairs;                 /* a torn tail is cut off, the last frame flushed again */
     ecshist_progress_fn progress;
     void *context;
     uint64_t done_bytes, total_bytes;
@@ -49,12 +54,7 @@ static int begin(struct replay *r, struct ecshist_error *error)
 
 static int commit(struct replay *r, struct ecshist_error *error)
 {
-    uint64_t expected = ehi_batch_head(r->batch)->next_seq;
     ehi_head_set_position(ehi_batch_head(r->batch), &r->position);
-    if (expected != r->position.next_seq)
-        return ehi_fail(error, ECSHIST_DAMAGED,
-                        "the log's frames hold other events than they say, before event %llu",
-                        (unsigned long long)r->position.next_seq);
     int rc = ehi_batch_put(r->batch, error);
     if (rc != ECSHIST_OK)
         return rc;
@@ -66,36 +66,84 @@ static int commit(struct replay *r, struct ecshist_error *error)
     return rc;
 }
 
+/* What the batch holds is put first: it is folded onto the index itself. */
+static int replay_expiry(struct replay *r, struct ehi_slice record, uint64_t offset,
+                         struct ecshist_error *error)
+{
+    if (!ehi_record_intact(record, ehi_log_seed(r->store->log)))
+        return ehi_fail(error, ECSHIST_DAMAGED, "event %llu of the log is not whole",
+                        (unsigned long long)ehi_get_le64(record.data + EHI_REC_SEQ));
+    int rc = ehi_batch_put(r->batch, error);
+    struct ehi_db_head head = *ehi_batch_head(r->batch);
+    if (rc == ECSHIST_OK)
+        rc = ehi_expire(r->txn, r->store->log, &head, record, offset, error);
+    ehi_batch_begin(r->batch, r->txn, r->store->log, &head);
+    return rc;
+}
+
+static int replay_record(struct replay *r, const struct ehi_frame *frame, struct ehi_slice record,
+                         struct ecshist_error *error)
+{
+    uint64_t seq = ehi_get_le64(record.data + EHI_REC_SEQ);
+    uint64_t offset =
+        frame->offset + EHI_FRAME_HEADER_BYTES + (uint64_t)(record.data - frame->payload.data);
+    if (frame->gaps)
+        ehi_batch_skip_to(r->batch, seq);
+    if (ehi_get_le16(record.data + EHI_REC_TYPE) == EHI_HISTORY_EXPIRED)
+        return replay_expiry(r, record, offset, error);
+    if (ehi_expired_has(&r->expired, record)) {
+        ehi_batch_skip_to(r->batch, seq + 1);
+        return ECSHIST_OK;
+    }
+    bool restated = false;
+    if (ehi_get_le16(record.data + EHI_REC_TYPE) == EHI_SERVICE_DELETED)
+        restated =
+            ehi_expired_restates(&r->expired,
+                                 ehi_slice(record.data + EHI_RECORD_HEADER_BYTES,
+                                           ehi_get_le16(record.data + EHI_REC_SUBJECT_BYTES)),
+                                 seq);
+    return ehi_batch_replay(r->batch, record, offset, restated, error);
+}
+
 static int replay_frame(struct replay *r, const struct ehi_frame *frame,
                         struct ecshist_error *error)
 {
     struct ehi_slice rest = frame->payload, record;
     int rc = ECSHIST_OK;
-    while (rc == ECSHIST_OK && ehi_records_next(&rest, &record)) {
-        uint64_t offset =
-            frame->offset + EHI_FRAME_HEADER_BYTES + (uint64_t)(record.data - frame->payload.data);
-        rc = ehi_batch_replay(r->batch, record, offset, error);
-    }
+    while (rc == ECSHIST_OK && ehi_records_next(&rest, &record))
+        rc = replay_record(r, frame, record, error);
     r->done_bytes += frame->length;
+    if (rc == ECSHIST_OK && ehi_batch_head(r->batch)->next_seq != frame->next_seq)
+        return ehi_fail(error, ECSHIST_DAMAGED,
+                        "the log's frames hold other events than they say, before event %llu",
+                        (unsigned long long)frame->next_seq);
     return rc;
+}
+
+/* At the end of what is there. Nothing is shown that a power cut could still take back: whoever wrote the
+ * last frame may not have flushed it. */
+static int settle(struct replay *r, enum ehi_verdict verdict, struct ecshist_error *error)
+{
+    if (!r->repairs)
+        return ECSHIST_OK;
+    int rc =
+        verdict == EHI_TORN_TAIL ? ehi_log_cut(r->store->log, &r->position, error) : ECSHIST_OK;
+    return rc == ECSHIST_OK ? ehi_log_settle(r->store->log, &r->position, error) : rc;
 }
 
 static int replay_all(struct replay *r, struct ecshist_error *error)
 {
     int rc = begin(r, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_expired_read(&r->expired, r->store->log, r->position, error);
     while (rc == ECSHIST_OK) {
         struct ehi_frame frame;
         enum ehi_verdict verdict;
         rc = ehi_log_next(r->store->log, &r->position, &frame, &verdict, error);
         if (rc != ECSHIST_OK)
             break;
-        if (verdict == EHI_TORN_TAIL && !r->store->frozen)
-            rc = ehi_log_cut(r->store->log, &r->position, error);
-        /* Nothing is shown that a power cut could still take back: whoever wrote the last frame may
-         * not have flushed it. */
         if (verdict != EHI_FRAME) {
-            if (rc == ECSHIST_OK && !r->store->frozen)
-                rc = ehi_log_settle(r->store->log, &r->position, error);
+            rc = settle(r, verdict, error);
             break;
         }
         rc = replay_frame(r, &frame, error);
@@ -108,10 +156,11 @@ static int replay_all(struct replay *r, struct ecshist_error *error)
     return rc == ECSHIST_OK ? commit(r, error) : rc;
 }
 
-int ehi_replay(struct ehi_store *store, struct ehi_db *db, ecshist_progress_fn progress,
-               void *context, struct ecshist_error *error)
+static int replay_onto(struct ehi_store *store, struct ehi_db *db, bool repairs,
+                       ecshist_progress_fn progress, void *context, struct ecshist_error *error)
 {
-    struct replay r = {.store = store, .db = db, .progress = progress, .context = context};
+    struct replay r = {
+        .store = store, .db = db, .repairs = repairs, .progress = progress, .context = context};
     struct ehi_position none = {0};
     uint64_t segments, file_bytes;
     int rc = ehi_log_sizes(store->log, &none, &segments, &file_bytes, &r.total_bytes, error);
@@ -124,11 +173,20 @@ int ehi_replay(struct ehi_store *store, struct ehi_db *db, ecshist_progress_fn p
     rc = replay_all(&r, error);
     ehi_db_abort(r.txn);
     ehi_batch_free(r.batch);
+    ehi_expired_free(&r.expired);
     return rc;
+}
+
+int ehi_replay(struct ehi_store *store, struct ehi_db *db, ecshist_progress_fn progress,
+               void *context, struct ecshist_error *error)
+{
+    return replay_onto(store, db, !store->frozen, progress, context, error);
 }
 
 /* -- rebuilding beside, and swapping ----------------------------------------------------------- */
 
+/* One is made under the writers' lock, the other by the one compaction there is at a time. */
+static const char fresh_name[] = "index.new", copy_name[] = "index.copy";
 static const char *const index_files[] = {"data.mdb", "lock.mdb", "mark"};
 
 static void remove_index(int dir_fd, const char *name)
@@ -142,34 +200,48 @@ static void remove_index(int dir_fd, const char *name)
     (void)unlinkat(dir_fd, name, AT_REMOVEDIR);
 }
 
-static int mark_new(struct ehi_store *store, struct ecshist_error *error)
+static int mark_new(struct ehi_store *store, const char *name, struct ecshist_error *error)
 {
-    int fd = openat(store->dir_fd, "index.new", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = openat(store->dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
-        return ehi_fail_errno(error, ECSHIST_IO, "opening %s/index.new", store->path);
+        return ehi_fail_errno(error, ECSHIST_IO, "opening %s/%s", store->path, name);
     int rc = ehi_mark_write(fd, ehi_log_store_id(store->log), false, error);
     close(fd);
+    return rc;
+}
+
+static int make_new(struct ehi_store *store, const char *name, struct ecshist_error *error)
+{
+    remove_index(store->dir_fd, name);
+    if (mkdirat(store->dir_fd, name, 0700) != 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "making %s/%s", store->path, name);
+    return ECSHIST_OK;
+}
+
+static int open_new(struct ehi_store *store, const char *name, uint64_t map_bytes, bool create,
+                    struct ehi_db **out, struct ecshist_error *error)
+{
+    size_t length = strlen(store->path) + 1 + strlen(name) + 1;
+    char *path = malloc(length);
+    if (path == NULL)
+        return ehi_fail_memory(error);
+    snprintf(path, length, "%s/%s", store->path, name);
+    int rc = ehi_db_open(path, map_bytes, create, false, out, error);
+    free(path);
     return rc;
 }
 
 static int build_sized(struct ehi_store *store, uint64_t map_bytes, ecshist_progress_fn progress,
                        void *context, struct ecshist_error *error)
 {
-    remove_index(store->dir_fd, "index.new");
-    if (mkdirat(store->dir_fd, "index.new", 0700) != 0)
-        return ehi_fail_errno(error, ECSHIST_IO, "making %s/index.new", store->path);
-    size_t length = strlen(store->path) + sizeof("/index.new");
-    char *path = malloc(length);
-    if (path == NULL)
-        return ehi_fail_memory(error);
-    snprintf(path, length, "%s/index.new", store->path);
     struct ehi_db *db = NULL;
-    int rc = ehi_db_open(path, map_bytes, true, false, &db, error);
-    free(path);
+    int rc = make_new(store, fresh_name, error);
+    if (rc == ECSHIST_OK)
+        rc = open_new(store, fresh_name, map_bytes, true, &db, error);
     if (rc == ECSHIST_OK)
         rc = ehi_replay(store, db, progress, context, error);
     ehi_db_release(db);
-    return rc == ECSHIST_OK ? mark_new(store, error) : rc;
+    return rc == ECSHIST_OK ? mark_new(store, fresh_name, error) : rc;
 }
 
 /* How large the index becomes is known when it is there: from the start again in a larger map if
@@ -187,11 +259,11 @@ static int build_new(struct ehi_store *store, ecshist_progress_fn progress, void
     return rc;
 }
 
-static int swap_in(struct ehi_store *store, struct ecshist_error *error)
+static int swap_in(struct ehi_store *store, const char *name, struct ecshist_error *error)
 {
-    int failed = renameat2(store->dir_fd, "index.new", store->dir_fd, "index", RENAME_EXCHANGE);
+    int failed = renameat2(store->dir_fd, name, store->dir_fd, "index", RENAME_EXCHANGE);
     if (failed != 0 && errno == ENOENT)
-        failed = renameat(store->dir_fd, "index.new", store->dir_fd, "index");
+        failed = renameat(store->dir_fd, name, store->dir_fd, "index");
     if (failed != 0)
         return ehi_fail_errno(error, ECSHIST_IO, "swapping in the new index of %s", store->path);
     if (fsync(store->dir_fd) != 0)
@@ -199,17 +271,86 @@ static int swap_in(struct ehi_store *store, struct ecshist_error *error)
     return ECSHIST_OK;
 }
 
+/* Whoever opens the store moves over; so does this handle, at once. */
+static int move_over(struct ehi_store *store, struct ecshist_error *error)
+{
+    struct ehi_db *db = NULL;
+    int rc = ehi_store_db(store, &db, error);
+    ehi_db_release(db);
+    return rc;
+}
+
 int ehi_rebuild(struct ehi_store *store, ecshist_progress_fn progress, void *context,
                 struct ecshist_error *error)
 {
     int rc = build_new(store, progress, context, error);
     if (rc == ECSHIST_OK)
-        rc = swap_in(store, error);
-    remove_index(store->dir_fd, "index.new");
-    if (rc != ECSHIST_OK)
-        return rc;
+        rc = swap_in(store, fresh_name, error);
+    remove_index(store->dir_fd, fresh_name);
+    return rc == ECSHIST_OK ? move_over(store, error) : rc;
+}
+
+/* -- a compact copy, swapped in ---------------------------------------------------------------- */
+
+static int copy_index(struct ehi_store *store, struct ecshist_error *error)
+{
     struct ehi_db *db = NULL;
-    rc = ehi_store_db(store, &db, error);
+    int fd = openat(store->dir_fd, "index.copy/data.mdb",
+                    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "making %s/index.copy/data.mdb", store->path);
+    int rc = ehi_store_db(store, &db, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_db_copy(db, fd, error);
     ehi_db_release(db);
+    close(fd);
+    return rc;
+}
+
+/* Under the lock: the copy has applied what was appended meanwhile, and takes the index's place. */
+static int finish_copy(struct ehi_store *store, struct ehi_db *copy, struct ecshist_error *error)
+{
+    int rc = ehi_replay(store, copy, NULL, NULL, error);
+    ehi_db_release(copy);
+    if (rc == ECSHIST_OK)
+        rc = mark_new(store, copy_name, error);
+    return rc == ECSHIST_OK ? swap_in(store, copy_name, error) : rc;
+}
+
+/*
+ * What comes while the copy is brought up to date is less each time; what little is left then is done under the
+ * lock. Somebody else may have swapped the index meanwhile: his is as good, and the log is the same.
+ */
+static int shrink(struct ehi_store *store, struct ecshist_error *error)
+{
+    enum { CATCH_UPS = 3 };
+    struct ehi_db *copy = NULL;
+    int rc = make_new(store, copy_name, error);
+    if (rc == ECSHIST_OK)
+        rc = copy_index(store, error);
+    if (rc == ECSHIST_OK)
+        rc = open_new(store, copy_name, store->map_bytes, false, &copy, error);
+    for (int i = 0; i < CATCH_UPS && rc == ECSHIST_OK; i++)
+        rc = replay_onto(store, copy, false, NULL, NULL, error);
+    if (rc != ECSHIST_OK) {
+        ehi_db_release(copy);
+        return rc;
+    }
+    rc = ehi_store_lock(store, error);
+    if (rc != ECSHIST_OK) {
+        ehi_db_release(copy);
+        return rc;
+    }
+    rc = finish_copy(store, copy, error);
+    ehi_store_unlock(store);
+    return rc == ECSHIST_OK ? move_over(store, error) : rc;
+}
+
+int ehi_store_shrink_index(struct ehi_store *store, struct ecshist_error *error)
+{
+    ehi_log_enter(store->log);
+    int rc = shrink(store, error);
+    remove_index(store->dir_fd, copy_name);
+    ehi_log_leave(store->log);
     return rc;
 }

@@ -88,6 +88,14 @@ void ehi_store_unlock(struct ehi_store *store);
 
 /* -- within fold/ -- */
 
+/* Under the writers' lock: a write transaction on an index that has applied all of the log. */
+int ehi_begin_at_tail(struct ehi_store *store, struct ehi_db *db, struct ehi_db_txn **txn,
+                      struct ehi_db_head *head, struct ecshist_error *error) ECSHIST_CHECKED;
+/* An append's outcome is unknown: the handle takes no more. */
+void ehi_store_poison(struct ehi_store *store);
+/* OUTCOME_UNKNOWN where that is so. */
+int ehi_store_check_poison(struct ehi_store *store, struct ecshist_error *error) ECSHIST_CHECKED;
+
 /* Folds what the log has beyond the index's head into the index, under the writers' lock.
  * (replay.c) */
 int ehi_replay(struct ehi_store *store, struct ehi_db *db, ecshist_progress_fn progress,

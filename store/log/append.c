@@ -156,7 +156,7 @@ static int begin_next(struct ehi_log *log, struct ehi_position *position,
     uint64_t size = prefill_end(EHI_SEGMENT_HEADER_BYTES, log->segment_bytes);
     int rc = ehi_seal(log, log->write_fd, position, error);
     if (rc == ECSHIST_OK)
-        rc = ehi_segment_clean(log->dirfd, error);
+        rc = ehi_segment_sweep(log->dirfd, "new", error);
     if (rc == ECSHIST_OK)
         rc = ehi_segment_make(log->dirfd, first, log->store_id, size, error);
     if (rc == ECSHIST_OK)
@@ -193,6 +193,17 @@ int ehi_log_append(struct ehi_log *log, struct ehi_position *position, struct eh
     position->offset += log->buffer.length;
     position->next_seq += count;
     return ECSHIST_OK;
+}
+
+int ehi_log_roll(struct ehi_log *log, struct ehi_position *position, struct ecshist_error *error)
+{
+    if (!ehi_log_at_end(log, position))
+        return ehi_fail(error, ECSHIST_MISUSE, "seq %llu is not the log's tail any more",
+                        EHI_NAME_OF(position->next_seq));
+    if (position->offset == EHI_SEGMENT_HEADER_BYTES)
+        return ECSHIST_OK;
+    int rc = open_for_writing(log, position->segment, error);
+    return rc == ECSHIST_OK ? begin_next(log, position, error) : rc;
 }
 
 int ehi_log_cut(struct ehi_log *log, const struct ehi_position *position,

@@ -27,12 +27,13 @@ static bool parse_sane(const struct ehi_frame *frame, uint32_t magic)
            payload / EHI_RECORD_HEADER_BYTES >= frame->record_count;
 }
 
-bool ehi_frame_parse(const uint8_t *map, uint64_t size, uint64_t offset, struct ehi_frame *out,
+bool ehi_frame_parse(const struct ehi_view *view, uint64_t offset, struct ehi_frame *out,
                      bool *footer)
 {
+    uint64_t size = view->size;
     if (offset > size || size - offset < EHI_FRAME_HEADER_BYTES)
         return false;
-    const uint8_t *at = map + offset;
+    const uint8_t *at = view->map + offset;
     uint32_t magic = ehi_get_le32(at + EHI_FRAME_MAGIC_AT);
     uint32_t payload = ehi_get_le32(at + EHI_FRAME_PAYLOAD_BYTES);
     if (payload % 8 != 0 || payload > size - offset - EHI_FRAME_HEADER_BYTES)
@@ -43,6 +44,8 @@ bool ehi_frame_parse(const uint8_t *map, uint64_t size, uint64_t offset, struct 
     out->length = EHI_FRAME_HEADER_BYTES + (uint64_t)payload;
     out->checksum = ehi_get_le64(at + EHI_FRAME_CHECKSUM);
     out->first_seq = ehi_get_le64(at + EHI_FRAME_FIRST_SEQ);
+    out->next_seq = out->first_seq;
+    out->gaps = view->gaps;
     *footer = magic == EHI_FOOTER_MAGIC;
     return parse_sane(out, magic);
 }
@@ -65,16 +68,31 @@ bool ehi_records_next(struct ehi_slice *rest, struct ehi_slice *record)
     return true;
 }
 
-bool ehi_frame_adds_up(const struct ehi_frame *frame)
+bool ehi_frame_adds_up(struct ehi_frame *frame)
 {
     struct ehi_slice rest = frame->payload, record;
-    uint64_t seq = frame->first_seq;
+    uint64_t next = frame->first_seq;
+    uint32_t count = 0;
     while (ehi_records_next(&rest, &record)) {
-        if (ehi_get_le64(record.data + EHI_REC_SEQ) != seq)
+        uint64_t seq = ehi_get_le64(record.data + EHI_REC_SEQ);
+        bool follows = seq == next || (frame->gaps && count > 0 && seq > next);
+        if (!follows || seq == UINT64_MAX)
             return false;
-        seq++;
+        next = seq + 1;
+        count++;
     }
-    return rest.length == 0 && seq - frame->first_seq == frame->record_count;
+    frame->next_seq = next;
+    return rest.length == 0 && count == frame->record_count;
+}
+
+uint64_t ehi_frame_next(const struct ehi_frame *frame)
+{
+    struct ehi_slice rest = frame->payload, record = EHI_SLICE_EMPTY;
+    if (!frame->gaps)
+        return frame->first_seq + frame->record_count;
+    while (ehi_records_next(&rest, &record))
+        continue;
+    return record.data == NULL ? frame->first_seq : ehi_get_le64(record.data + EHI_REC_SEQ) + 1;
 }
 
 bool ehi_footer_adds_up(const struct ehi_frame *frame)
@@ -103,7 +121,8 @@ uint64_t ehi_footer_find(const uint8_t *map, uint64_t size, uint64_t seed)
     uint64_t offset = ehi_trailer_offset(map, size);
     if (offset == 0)
         return 0;
-    if (!ehi_frame_parse(map, size - EHI_SEGMENT_TRAILER_BYTES, offset, &frame, &footer) || !footer)
+    struct ehi_view view = {.map = map, .size = size - EHI_SEGMENT_TRAILER_BYTES};
+    if (!ehi_frame_parse(&view, offset, &frame, &footer) || !footer)
         return 0;
     return ehi_frame_intact(map, &frame, seed) && ehi_footer_adds_up(&frame) ? offset : 0;
 }

@@ -8,10 +8,11 @@
  *   scan.c     frame by frame with the three verdicts
  *   append.c   lock, append, cut, settle
  *   seal.c     footers made
+ *   clean.c    sealed segments rewritten without expired events
  *   read.c     one record, and the place of one
  *
- * Two rules keep mapped bytes safe: a segment file never shrinks, and no mapping is undone before
- * ehi_log_close.
+ * Two rules keep mapped bytes safe: a segment file never shrinks (a cleaned one is another file), and no
+ * mapping is undone while somebody is between ehi_log_enter and ehi_log_leave.
  */
 #ifndef EHI_LOG_INTERNAL_H
 #define EHI_LOG_INTERNAL_H
@@ -42,6 +43,9 @@ struct ehi_segment {
     uint64_t size;       /* what of the map may be touched */
     uint64_t footer;     /* offset of the footer's frame, checked; 0: none */
     bool footer_checked; /* only done once the segment has a successor */
+    bool gaps;           /* as its header says; and cleaned_by */
+    uint64_t cleaned_by;
+    uint64_t inode; /* of the file that is mapped */
 };
 
 struct ehi_old_map {
@@ -62,6 +66,8 @@ struct ehi_log {
     size_t segment_count;
     size_t segment_capacity;
     struct ehi_old_map *old_maps;
+    unsigned users;     /* between ehi_log_enter and ehi_log_leave */
+    int64_t checked_ns; /* when the directory was last changed, as of the last look at the files */
 
     pthread_mutex_t writer; /* held from ehi_log_lock to ehi_log_unlock; guards the rest */
     int write_fd;
@@ -76,6 +82,8 @@ struct ehi_view {
     uint64_t size;
     uint64_t footer; /* as in the segment */
     uint64_t next;   /* the first seq of the segment after it; 0: it is the newest known */
+    bool gaps;       /* as in the segment, and cleaned_by */
+    uint64_t cleaned_by;
 };
 
 static inline uint64_t ehi_align8(uint64_t n)
@@ -85,7 +93,10 @@ static inline uint64_t ehi_align8(uint64_t n)
 
 /* segment.c */
 void ehi_segment_name(uint64_t first_seq, const char *suffix, char name[EHI_SEGMENT_NAME_BYTES]);
-/* The header of the file is one of this format, this name, and this store (store_id NULL: of any). */
+/* The header is one of this format, this name, and this store (store_id NULL: of any). */
+int ehi_segment_check_bytes(const uint8_t *header, uint64_t first_seq, const uint8_t *store_id,
+                            struct ecshist_error *error) ECSHIST_CHECKED;
+/* The same of the file's. */
 int ehi_segment_check_header(int fd, uint64_t first_seq, const uint8_t *store_id,
                              uint8_t header[EHI_SEGMENT_HEADER_BYTES], struct ecshist_error *error)
     ECSHIST_CHECKED;
@@ -95,8 +106,10 @@ int ehi_segment_make(int dirfd, uint64_t first_seq, const uint8_t store_id[16], 
 /* The first seqs of all segment files, ascending, as u64 one behind the other. */
 int ehi_segment_list(int dirfd, struct ehi_buffer *out, struct ecshist_error *error)
     ECSHIST_CHECKED;
-/* Removes what was being made when somebody died. Under the lock. */
-int ehi_segment_clean(int dirfd, struct ecshist_error *error) ECSHIST_CHECKED;
+/* Removes what was being made under this suffix when somebody died. */
+int ehi_segment_sweep(int dirfd, const char *suffix, struct ecshist_error *error) ECSHIST_CHECKED;
+void ehi_segment_fill_header(uint8_t *header, uint64_t first_seq, const uint8_t store_id[16],
+                             uint64_t cleaned_by);
 uint64_t ehi_store_seed(const uint8_t store_id[16]);
 
 /* table.c */
@@ -114,11 +127,13 @@ int ehi_table_refresh(struct ehi_log *log, struct ecshist_error *error) ECSHIST_
  * The frame's header at the offset says something that fits into `size` bytes; nothing is said of its
  * checksum. *footer: it is one.
  */
-bool ehi_frame_parse(const uint8_t *map, uint64_t size, uint64_t offset, struct ehi_frame *out,
+bool ehi_frame_parse(const struct ehi_view *view, uint64_t offset, struct ehi_frame *out,
                      bool *footer);
 bool ehi_frame_intact(const uint8_t *map, const struct ehi_frame *frame, uint64_t seed);
-/* All records are there, whole, and numbered one after the other. */
-bool ehi_frame_adds_up(const struct ehi_frame *frame);
+/* All records are there, whole, and numbered one after the other, or rising. Sets next_seq. */
+bool ehi_frame_adds_up(struct ehi_frame *frame);
+/* The seq behind its last record, where the records are not all looked at otherwise. */
+uint64_t ehi_frame_next(const struct ehi_frame *frame);
 bool ehi_footer_adds_up(const struct ehi_frame *frame);
 /* The offset that the file's trailer names; 0: there is no trailer. */
 uint64_t ehi_trailer_offset(const uint8_t *map, uint64_t size);
@@ -142,6 +157,13 @@ int ehi_damaged(const struct ehi_log *log, uint64_t segment, uint64_t offset, ui
                 const char *what, struct ecshist_error *error);
 
 /* seal.c */
+/* The footer's frame of the frames up to `end` and the segment that follows. *out is the caller's to free, on failure too. */
+int ehi_footer_make(const struct ehi_log *log, const struct ehi_view *view, uint64_t end,
+                    uint64_t next, struct ehi_buffer *out, struct ecshist_error *error)
+    ECSHIST_CHECKED;
+/* Writes footer and trailer to the file of `size` bytes, and flushes it. -1 with errno. */
+int ehi_footer_write(int fd, const struct ehi_buffer *footer, uint64_t offset, uint64_t size)
+    ECSHIST_CHECKED;
 /* Writes the footer of the segment that ends at the position; durable. Under the lock. */
 int ehi_seal(struct ehi_log *log, int fd, const struct ehi_position *position,
              struct ecshist_error *error) ECSHIST_CHECKED;

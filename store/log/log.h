@@ -37,6 +37,13 @@ void ehi_log_forked(struct ehi_log *log);
 const uint8_t *ehi_log_store_id(const struct ehi_log *log);
 uint64_t ehi_log_seed(const struct ehi_log *log);
 
+/*
+ * Whoever reads mapped bytes does so between these two. What others have rewritten since is mapped
+ * anew, and the old mapping undone, by the first who enters where nobody else is in.
+ */
+void ehi_log_enter(struct ehi_log *log);
+void ehi_log_leave(struct ehi_log *log);
+
 /* The one lock among writers, of all processes and threads: flock on the directory. Blocks; not
  * recursive. */
 int ehi_log_lock(struct ehi_log *log, struct ecshist_error *error) ECSHIST_CHECKED;
@@ -58,6 +65,8 @@ struct ehi_frame {
     struct ehi_slice payload; /* mapped: records one behind the other */
     uint32_t record_count;
     uint64_t segment, offset, length, checksum, first_seq;
+    uint64_t next_seq; /* behind its last record; set once the records were looked at */
+    bool gaps;         /* of a segment that was cleaned: seqs rise, but not by one */
 };
 /* One cheap look (a frame header's bytes): nothing was written behind the position. */
 bool ehi_log_at_end(struct ehi_log *log, const struct ehi_position *position);
@@ -70,8 +79,6 @@ bool ehi_log_at_end(struct ehi_log *log, const struct ehi_position *position);
  */
 int ehi_log_next(struct ehi_log *log, struct ehi_position *position, struct ehi_frame *frame,
                  enum ehi_verdict *verdict, struct ecshist_error *error) ECSHIST_CHECKED;
-/* One cheap look: nothing has been appended at the position yet. */
-bool ehi_log_at_end(struct ehi_log *log, const struct ehi_position *position);
 /* Under the lock: cuts a torn tail off at *position: fills it with zeros, since a mapped file must
  * not shrink. */
 int ehi_log_cut(struct ehi_log *log, const struct ehi_position *position,
@@ -92,6 +99,40 @@ int ehi_log_settle(struct ehi_log *log, const struct ehi_position *tail,
  */
 int ehi_log_append(struct ehi_log *log, struct ehi_position *position, struct ehi_slice records,
                    uint32_t count, uint64_t first_seq, struct ecshist_error *error) ECSHIST_CHECKED;
+/*
+ * Under the lock, at the tail: seals the newest segment and begins the next, where there is a frame in
+ * it; so that all events up to here are in sealed segments. Errors as of ehi_log_append.
+ */
+int ehi_log_roll(struct ehi_log *log, struct ehi_position *position, struct ecshist_error *error)
+    ECSHIST_CHECKED;
+
+/* Sealed segments: the first that begins at or behind this seq; 0: there is none. */
+uint64_t ehi_log_sealed_from(struct ehi_log *log, uint64_t seq);
+/* The record of a sealed segment stays. */
+typedef bool (*ehi_log_keep_fn)(void *context, struct ehi_slice record);
+struct ehi_cleaning {
+    uint64_t removed;                   /* events; 0: the segment was not touched */
+    uint64_t bytes_before, bytes_after; /* of its file */
+};
+/*
+ * Rewrites a sealed segment without the records that `keep` refuses, under its name, durable.
+ * cleaned_by: seq of the history-expired by which they go; a segment cleaned by it or a later one is left
+ * alone. One cleaner at a time, of all processes (the caller's duty); needs not the writers' lock. Killed in the
+ * middle, the old segment stands, and a file NAME.tmp that the next cleaning removes. DAMAGED (nothing is
+ * touched), IO, NOT_FOUND (not sealed), NO_MEMORY.
+ */
+int ehi_log_clean(struct ehi_log *log, uint64_t segment, uint64_t cleaned_by, ehi_log_keep_fn keep,
+                  void *context, struct ehi_cleaning *out, struct ecshist_error *error)
+    ECSHIST_CHECKED;
+/* Removes what a cleaning left that was killed. One cleaner at a time. */
+int ehi_log_sweep(struct ehi_log *log, struct ecshist_error *error) ECSHIST_CHECKED;
+/* Whether events before this seq may still be there in the segment at the position that a history-expired of that
+ * seq expired. */
+bool ehi_log_cleaned(struct ehi_log *log, uint64_t segment, uint64_t expired_by);
+/* The least and the greatest time of an event before the tail, by the footers; false: there is none. */
+int ehi_log_times(struct ehi_log *log, const struct ehi_position *tail, bool *any, int64_t *min_us,
+                  int64_t *max_us, struct ecshist_error *error) ECSHIST_CHECKED;
+
 /* The record of an event, its checksum checked. hint: where in the active segment, 0 for none.
  * DAMAGED, NOT_FOUND. */
 int ehi_log_read(struct ehi_log *log, uint64_t seq, uint64_t hint_offset, struct ehi_slice *record,

@@ -32,12 +32,12 @@ static enum walk walk_to(const struct ehi_view *view, uint64_t seq, struct ehi_p
                          struct ehi_frame *frame)
 {
     bool footer;
-    while (ehi_frame_parse(view->map, view->size, at->offset, frame, &footer)) {
-        if (frame->first_seq != at->next_seq)
+    while (ehi_frame_parse(view, at->offset, frame, &footer)) {
+        if (frame->first_seq < at->next_seq || (frame->first_seq > at->next_seq && !view->gaps))
             return WALK_BAD;
         if (footer)
             return WALK_FOOTER;
-        uint64_t next = frame->first_seq + frame->record_count;
+        uint64_t next = ehi_frame_next(frame);
         if (seq < next)
             return WALK_FOUND;
         *at = (struct ehi_position){view->segment, at->offset + frame->length, next, at->offset,
@@ -94,7 +94,7 @@ static bool record_in_frame(const struct ehi_log *log, const struct ehi_frame *f
 {
     struct ehi_slice rest = frame->payload, found;
     for (uint64_t i = frame->first_seq; ehi_records_next(&rest, &found); i++) {
-        if (i != seq)
+        if ((frame->gaps ? ehi_get_le64(found.data + EHI_REC_SEQ) : i) != seq)
             continue;
         if (ehi_get_le64(found.data + EHI_REC_SEQ) != seq || !ehi_record_intact(found, log->seed))
             return false;
@@ -102,6 +102,11 @@ static bool record_in_frame(const struct ehi_log *log, const struct ehi_frame *f
         return true;
     }
     return false;
+}
+
+static int expired(uint64_t seq, struct ecshist_error *error)
+{
+    return ehi_fail(error, ECSHIST_NOT_FOUND, "event %llu has expired", EHI_NAME_OF(seq));
 }
 
 int ehi_log_read(struct ehi_log *log, uint64_t seq, uint64_t hint_offset, struct ehi_slice *record,
@@ -123,6 +128,8 @@ int ehi_log_read(struct ehi_log *log, uint64_t seq, uint64_t hint_offset, struct
         return rc;
     if (walk == WALK_FOUND && record_in_frame(log, &frame, seq, record))
         return ECSHIST_OK;
+    if (view.gaps && seq < view.cleaned_by && (walk == WALK_FOUND || walk == WALK_FOOTER))
+        return expired(seq, error);
     if (walk == WALK_FOUND)
         return ehi_damaged(log, view.segment, at.offset, seq, "the event's record is not whole",
                            error);

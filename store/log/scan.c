@@ -39,17 +39,17 @@ enum ehi_look ehi_look_at(const struct ehi_log *log, const struct ehi_view *view
         room = EHI_FRAME_HEADER_BYTES;
     if (room == 0 || ehi_all_zero(view->map + offset, room))
         return EHI_LOOK_ZERO;
-    if (!ehi_frame_parse(view->map, view->size, offset, out, &footer))
+    if (!ehi_frame_parse(view, offset, out, &footer))
         return EHI_LOOK_BAD;
     if (!ehi_frame_intact(view->map, out, log->seed))
         return EHI_LOOK_BAD;
     out->segment = view->segment;
-    if (out->first_seq != next_seq)
+    if (out->first_seq < next_seq || (out->first_seq > next_seq && !view->gaps))
         return EHI_LOOK_WRONG;
-    /* An empty segment is never sealed: the next one would have its name. */
+    /* An empty segment is never sealed, the next one would have its name; but one may be cleaned empty. */
     if (footer)
-        return ehi_footer_adds_up(out) && next_seq != view->segment ? EHI_LOOK_FOOTER
-                                                                    : EHI_LOOK_WRONG;
+        return ehi_footer_adds_up(out) && out->first_seq != view->segment ? EHI_LOOK_FOOTER
+                                                                          : EHI_LOOK_WRONG;
     return ehi_frame_adds_up(out) ? EHI_LOOK_FRAME : EHI_LOOK_WRONG;
 }
 
@@ -63,7 +63,7 @@ static uint64_t find_valid(const struct ehi_log *log, const struct ehi_view *vie
         uint32_t magic = ehi_get_le32(view->map + o + EHI_FRAME_MAGIC_AT);
         if (magic != EHI_FRAME_MAGIC && magic != EHI_FOOTER_MAGIC)
             continue;
-        if (!ehi_frame_parse(view->map, view->size, o, frame, &footer))
+        if (!ehi_frame_parse(view, o, frame, &footer))
             continue;
         if (frame->first_seq < position->next_seq)
             continue;
@@ -111,7 +111,7 @@ static const char *what_is_bad(const struct scan *scan)
     const struct ehi_view *view = &scan->view;
     if (scan->position->offset >= view->size)
         return "the file ends before its footer";
-    if (!ehi_frame_parse(view->map, view->size, scan->position->offset, &frame, &footer))
+    if (!ehi_frame_parse(view, scan->position->offset, &frame, &footer))
         return "no frame begins where one should";
     return footer ? "the checksum of the footer is wrong" : "the checksum of the frame is wrong";
 }
@@ -194,10 +194,10 @@ static int step_over(struct scan *scan, bool *stepped, enum ehi_verdict *verdict
     }
     if (!ended)
         return damaged_here(scan, "the sealed segment's trailer is missing");
-    if (scan->view.next != position->next_seq)
+    uint64_t next = scan->frame->first_seq;
+    if (scan->view.next != next)
         return damaged_here(scan, "the segment after this one is missing");
-    *position =
-        (struct ehi_position){scan->view.next, EHI_SEGMENT_HEADER_BYTES, position->next_seq, 0, 0};
+    *position = (struct ehi_position){next, EHI_SEGMENT_HEADER_BYTES, next, 0, 0};
     *stepped = true;
     return ECSHIST_OK;
 }
@@ -205,7 +205,7 @@ static int step_over(struct scan *scan, bool *stepped, enum ehi_verdict *verdict
 static void step_behind(struct ehi_position *position, const struct ehi_frame *frame)
 {
     position->offset = frame->offset + frame->length;
-    position->next_seq = frame->first_seq + frame->record_count;
+    position->next_seq = frame->next_seq;
     position->frame_offset = frame->offset;
     position->frame_checksum = frame->checksum;
 }
@@ -297,10 +297,10 @@ bool ehi_log_confirms(struct ehi_log *log, const struct ehi_position *position)
                position->next_seq == position->segment;
     if (position->frame_offset % 8 != 0 || position->frame_offset < EHI_SEGMENT_HEADER_BYTES)
         return false;
-    if (!ehi_frame_parse(view.map, view.size, position->frame_offset, &frame, &footer) || footer)
+    if (!ehi_frame_parse(&view, position->frame_offset, &frame, &footer) || footer)
         return false;
     return frame.checksum == position->frame_checksum &&
            frame.offset + frame.length == position->offset &&
-           frame.first_seq + frame.record_count == position->next_seq &&
-           ehi_frame_intact(view.map, &frame, log->seed);
+           ehi_frame_intact(view.map, &frame, log->seed) &&
+           ehi_frame_next(&frame) == position->next_seq;
 }

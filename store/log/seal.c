@@ -27,7 +27,7 @@ static int add_frame(struct summary *summary, const struct ehi_frame *frame)
     struct ehi_slice rest = frame->payload, record;
     while (ehi_records_next(&rest, &record))
         count_record(summary, record.data);
-    summary->next_seq = frame->first_seq + frame->record_count;
+    summary->next_seq = frame->next_seq;
     if (summary->last_entry != 0 && frame->offset - summary->last_entry < EHI_FOOTER_STRIDE)
         return ECSHIST_OK;
     uint8_t entry[EHI_FOOTER_ENTRY_BYTES];
@@ -59,7 +59,7 @@ static void fill_footer(struct summary *summary, const struct ehi_view *view, ui
                  ehi_hash64(header + EHI_FRAME_MAGIC_AT, length - EHI_FRAME_MAGIC_AT, seed));
 }
 
-/* Makes the footer of the frames up to `end`. The buffer is the caller's to free, on failure too. */
+/* Looks at all frames up to `end`. The buffer is the caller's to free, on failure too. */
 static int summarize(const struct ehi_log *log, const struct ehi_view *view, uint64_t end,
                      struct summary *summary, struct ecshist_error *error)
 {
@@ -78,12 +78,27 @@ static int summarize(const struct ehi_log *log, const struct ehi_view *view, uin
             return ehi_fail_memory(error);
         offset += frame.length;
     }
-    fill_footer(summary, view, end, log->seed);
+    return ECSHIST_OK;
+}
+
+int ehi_footer_make(const struct ehi_log *log, const struct ehi_view *view, uint64_t end,
+                    uint64_t next, struct ehi_buffer *out, struct ecshist_error *error)
+{
+    struct summary summary;
+    int rc = summarize(log, view, end, &summary, error);
+    *out = summary.footer;
+    if (rc != ECSHIST_OK)
+        return rc;
+    if (summary.next_seq > next || (summary.next_seq < next && !view->gaps))
+        return ehi_damaged(log, view->segment, end, summary.next_seq,
+                           "the segment does not end with the event it should", error);
+    summary.next_seq = next;
+    fill_footer(&summary, view, end, log->seed);
     return ECSHIST_OK;
 }
 
 /* The trailer goes to the file's end, wherever that is: it must not shrink, others have it mapped. */
-static int write_footer(int fd, const struct ehi_buffer *footer, uint64_t offset, uint64_t size)
+int ehi_footer_write(int fd, const struct ehi_buffer *footer, uint64_t offset, uint64_t size)
 {
     uint8_t trailer[EHI_SEGMENT_TRAILER_BYTES];
     ehi_put_le64(trailer, offset);
@@ -102,18 +117,15 @@ int ehi_seal(struct ehi_log *log, int fd, const struct ehi_position *position,
              struct ecshist_error *error)
 {
     struct ehi_view view;
-    struct summary summary;
+    struct ehi_buffer footer;
     int rc = ehi_view_get(log, position->segment, UINT64_MAX, &view, error);
     if (rc != ECSHIST_OK)
         return rc;
-    rc = summarize(log, &view, position->offset, &summary, error);
-    if (rc == ECSHIST_OK && summary.next_seq != position->next_seq)
-        rc = ehi_damaged(log, position->segment, position->offset, summary.next_seq,
-                         "the segment does not end with the event it should", error);
-    if (rc == ECSHIST_OK && write_footer(fd, &summary.footer, position->offset, view.size) != 0)
+    rc = ehi_footer_make(log, &view, position->offset, position->next_seq, &footer, error);
+    if (rc == ECSHIST_OK && ehi_footer_write(fd, &footer, position->offset, view.size) != 0)
         rc = ehi_fail_errno(error, ECSHIST_IO, "cannot seal the segment " EHI_SEGMENT_NAME,
                             EHI_NAME_OF(position->segment));
-    ehi_buffer_free(&summary.footer);
+    ehi_buffer_free(&footer);
     return rc;
 }
 
@@ -128,7 +140,7 @@ static bool footer_is(const struct ehi_view *view, const struct ehi_buffer *foot
 int ehi_log_check_seal(struct ehi_log *log, uint64_t segment, struct ecshist_error *error)
 {
     struct ehi_view view;
-    struct summary summary;
+    struct ehi_buffer footer;
     int rc = ehi_view_get(log, segment, 0, &view, error);
     if (rc != ECSHIST_OK)
         return rc;
@@ -137,10 +149,10 @@ int ehi_log_check_seal(struct ehi_log *log, uint64_t segment, struct ecshist_err
                         EHI_NAME_OF(segment));
     if (view.footer == 0)
         return ehi_damaged(log, segment, view.size, view.next, "the footer is not whole", error);
-    rc = summarize(log, &view, view.footer, &summary, error);
-    if (rc == ECSHIST_OK && !footer_is(&view, &summary.footer))
+    rc = ehi_footer_make(log, &view, view.footer, view.next, &footer, error);
+    if (rc == ECSHIST_OK && !footer_is(&view, &footer))
         rc = ehi_damaged(log, segment, view.footer, view.next,
                          "the footer is not what the segment's frames say", error);
-    ehi_buffer_free(&summary.footer);
+    ehi_buffer_free(&footer);
     return rc;
 }

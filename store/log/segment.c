@@ -33,14 +33,17 @@ uint64_t ehi_store_seed(const uint8_t store_id[16])
     return ehi_get_le64(store_id) ^ ehi_get_le64(store_id + 8);
 }
 
-static void fill_header(uint8_t *header, uint64_t first_seq, const uint8_t store_id[16])
+void ehi_segment_fill_header(uint8_t *header, uint64_t first_seq, const uint8_t store_id[16],
+                             uint64_t cleaned_by)
 {
     memset(header, 0, EHI_SEGMENT_HEADER_BYTES);
     memcpy(header + EHI_SEG_MAGIC, EHI_SEGMENT_MAGIC, 8);
     ehi_put_le32(header + EHI_SEG_VERSION, EHI_FORMAT_VERSION);
     ehi_put_le32(header + EHI_SEG_HEADER_BYTES, EHI_SEGMENT_HEADER_BYTES);
     memcpy(header + EHI_SEG_STORE_ID, store_id, 16);
+    ehi_put_le32(header + EHI_SEG_INCOMPATIBLE, cleaned_by != 0 ? EHI_FEATURE_GAPS : 0);
     ehi_put_le64(header + EHI_SEG_FIRST_SEQ, first_seq);
+    ehi_put_le64(header + EHI_SEG_CLEANED_BY, cleaned_by);
     ehi_put_le64(header + EHI_SEG_CHECKSUM, ehi_hash64(header, EHI_SEG_CHECKSUM, 0));
 }
 
@@ -51,6 +54,25 @@ static int bad_header(uint64_t first_seq, int code, const char *what, struct ecs
 }
 
 /* The checksum comes first: what it does not hold for is damage, whatever else it looks like. */
+int ehi_segment_check_bytes(const uint8_t *header, uint64_t first_seq, const uint8_t *store_id,
+                            struct ecshist_error *error)
+{
+    if (ehi_get_le64(header + EHI_SEG_CHECKSUM) != ehi_hash64(header, EHI_SEG_CHECKSUM, 0))
+        return bad_header(first_seq, ECSHIST_DAMAGED, "the checksum of its header is wrong", error);
+    if (memcmp(header + EHI_SEG_MAGIC, EHI_SEGMENT_MAGIC, 8) != 0)
+        return bad_header(first_seq, ECSHIST_FORMAT, "it is not a segment", error);
+    if (ehi_get_le32(header + EHI_SEG_VERSION) != EHI_FORMAT_VERSION ||
+        ehi_get_le32(header + EHI_SEG_HEADER_BYTES) != EHI_SEGMENT_HEADER_BYTES)
+        return bad_header(first_seq, ECSHIST_FORMAT, "it is of an unknown version", error);
+    if ((ehi_get_le32(header + EHI_SEG_INCOMPATIBLE) & ~EHI_FEATURE_GAPS) != 0)
+        return bad_header(first_seq, ECSHIST_FORMAT, "it has features unknown here", error);
+    if (store_id != NULL && memcmp(header + EHI_SEG_STORE_ID, store_id, 16) != 0)
+        return bad_header(first_seq, ECSHIST_FORMAT, "it is of another store", error);
+    if (ehi_get_le64(header + EHI_SEG_FIRST_SEQ) != first_seq)
+        return bad_header(first_seq, ECSHIST_DAMAGED, "it has the name of another segment", error);
+    return ECSHIST_OK;
+}
+
 int ehi_segment_check_header(int fd, uint64_t first_seq, const uint8_t *store_id,
                              uint8_t header[EHI_SEGMENT_HEADER_BYTES], struct ecshist_error *error)
 {
@@ -60,26 +82,13 @@ int ehi_segment_check_header(int fd, uint64_t first_seq, const uint8_t *store_id
                               EHI_NAME_OF(first_seq));
     if (got < EHI_SEGMENT_HEADER_BYTES)
         return bad_header(first_seq, ECSHIST_DAMAGED, "the file ends within its header", error);
-    if (ehi_get_le64(header + EHI_SEG_CHECKSUM) != ehi_hash64(header, EHI_SEG_CHECKSUM, 0))
-        return bad_header(first_seq, ECSHIST_DAMAGED, "the checksum of its header is wrong", error);
-    if (memcmp(header + EHI_SEG_MAGIC, EHI_SEGMENT_MAGIC, 8) != 0)
-        return bad_header(first_seq, ECSHIST_FORMAT, "it is not a segment", error);
-    if (ehi_get_le32(header + EHI_SEG_VERSION) != EHI_FORMAT_VERSION ||
-        ehi_get_le32(header + EHI_SEG_HEADER_BYTES) != EHI_SEGMENT_HEADER_BYTES)
-        return bad_header(first_seq, ECSHIST_FORMAT, "it is of an unknown version", error);
-    if (ehi_get_le32(header + EHI_SEG_INCOMPATIBLE) != 0)
-        return bad_header(first_seq, ECSHIST_FORMAT, "it has features unknown here", error);
-    if (store_id != NULL && memcmp(header + EHI_SEG_STORE_ID, store_id, 16) != 0)
-        return bad_header(first_seq, ECSHIST_FORMAT, "it is of another store", error);
-    if (ehi_get_le64(header + EHI_SEG_FIRST_SEQ) != first_seq)
-        return bad_header(first_seq, ECSHIST_DAMAGED, "it has the name of another segment", error);
-    return ECSHIST_OK;
+    return ehi_segment_check_bytes(header, first_seq, store_id, error);
 }
 
 static int fill_new(int fd, uint64_t first_seq, const uint8_t store_id[16], uint64_t size)
 {
     uint8_t header[EHI_SEGMENT_HEADER_BYTES];
-    fill_header(header, first_seq, store_id);
+    ehi_segment_fill_header(header, first_seq, store_id, 0);
     if (ehi_sys_pwrite_all(fd, header, sizeof(header), 0, NULL) != 0)
         return -1;
     if (ehi_sys_zero(fd, sizeof(header), size) != 0)
@@ -158,13 +167,13 @@ int ehi_segment_list(int dirfd, struct ehi_buffer *out, struct ecshist_error *er
     return rc;
 }
 
-int ehi_segment_clean(int dirfd, struct ecshist_error *error)
+int ehi_segment_sweep(int dirfd, const char *suffix, struct ecshist_error *error)
 {
     DIR *dir = open_directory(dirfd);
     if (dir == NULL)
         return ehi_fail_errno(error, ECSHIST_IO, "cannot open the log's directory");
     for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        if (parse_name(entry->d_name, "new") != 0)
+        if (parse_name(entry->d_name, suffix) != 0)
             ehi_sys_unlink(dirfd, entry->d_name); /* if not now, the next time */
     }
     closedir(dir);

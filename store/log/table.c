@@ -6,6 +6,17 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
+
+static void free_old_maps(struct ehi_log *log)
+{
+    while (log->old_maps != NULL) {
+        struct ehi_old_map *old = log->old_maps;
+        log->old_maps = old->next;
+        munmap((void *)(uintptr_t)old->map, old->bytes);
+        free(old);
+    }
+}
 
 static void free_segment(struct ehi_segment *segment)
 {
@@ -21,12 +32,7 @@ void ehi_log_close(struct ehi_log *log)
         return;
     for (size_t i = 0; i < log->segment_count; i++)
         free_segment(log->segments[i]);
-    while (log->old_maps != NULL) {
-        struct ehi_old_map *old = log->old_maps;
-        log->old_maps = old->next;
-        munmap((void *)(uintptr_t)old->map, old->bytes);
-        free(old);
-    }
+    free_old_maps(log);
     free(log->segments);
     ehi_sys_close(log->write_fd);
     ehi_sys_close(log->dirfd);
@@ -238,12 +244,18 @@ static int map_segment(struct ehi_log *log, struct ehi_segment *segment, uint64_
     if (map == MAP_FAILED)
         return ehi_fail_errno(error, ECSHIST_IO, "cannot map the segment " EHI_SEGMENT_NAME,
                               EHI_NAME_OF(segment->first_seq));
-    if (keep_old_map(log, segment) != ECSHIST_OK) {
+    /* Looked at again: the file may be another than the one that was checked when it was listed. */
+    int rc = ehi_segment_check_bytes(map, segment->first_seq, log->store_id, error);
+    if (rc == ECSHIST_OK && keep_old_map(log, segment) != ECSHIST_OK)
+        rc = ehi_fail_memory(error);
+    if (rc != ECSHIST_OK) {
         munmap(map, (size_t)bytes);
-        return ehi_fail_memory(error);
+        return rc;
     }
     segment->map = map;
     segment->map_bytes = (size_t)bytes;
+    segment->gaps = (ehi_get_le32(segment->map + EHI_SEG_INCOMPATIBLE) & EHI_FEATURE_GAPS) != 0;
+    segment->cleaned_by = segment->gaps ? ehi_get_le64(segment->map + EHI_SEG_CLEANED_BY) : 0;
     return ECSHIST_OK;
 }
 
@@ -264,6 +276,7 @@ static int measure(struct ehi_log *log, struct ehi_segment *segment, bool newest
     if (size < EHI_SEGMENT_HEADER_BYTES)
         return ehi_damaged(log, segment->first_seq, 0, segment->first_seq,
                            "the file ends within its header", error);
+    segment->inode = (uint64_t)status.st_ino;
     if (size > segment->map_bytes) {
         int rc = map_segment(log, segment, size, newest, error);
         if (rc != ECSHIST_OK)
@@ -317,7 +330,9 @@ static int get_view(struct ehi_log *log, uint64_t seq, bool exact, uint64_t need
     if (rc != ECSHIST_OK)
         return rc;
     const struct ehi_segment *segment = log->segments[i];
-    *out = (struct ehi_view){segment->first_seq, segment->map, segment->size, segment->footer, 0};
+    *out =
+        (struct ehi_view){segment->first_seq, segment->map,       segment->size, segment->footer, 0,
+                          segment->gaps,      segment->cleaned_by};
     if (i + 1 < log->segment_count)
         out->next = log->segments[i + 1]->first_seq;
     return ECSHIST_OK;
@@ -350,6 +365,73 @@ int ehi_view_holding(struct ehi_log *log, uint64_t seq, struct ehi_view *out,
     int rc = get_view(log, seq, false, 0, out, error);
     pthread_mutex_unlock(&log->tables);
     return rc;
+}
+
+/* -- files that others put in the place of those that are mapped -------------------------------- */
+
+static bool replaced(const struct ehi_log *log, const struct ehi_segment *segment)
+{
+    char name[EHI_SEGMENT_NAME_BYTES];
+    struct stat status;
+    ehi_segment_name(segment->first_seq, "seg", name);
+    return fstatat(log->dirfd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+           (uint64_t)status.st_ino != segment->inode;
+}
+
+static void unmap(struct ehi_segment *segment)
+{
+    munmap((void *)(uintptr_t)segment->map, segment->map_bytes);
+    segment->map = NULL;
+    segment->map_bytes = 0;
+    segment->size = 0;
+    segment->footer = 0;
+    segment->footer_checked = false;
+}
+
+static int64_t nanoseconds(struct timespec time)
+{
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/*
+ * A rename changes its directory's time. Two within a tick of that clock look like one, so a time that is
+ * younger than a few ticks is not remembered.
+ */
+static void renew(struct ehi_log *log)
+{
+    enum { TICKS_NS = 50000000 };
+    struct stat status;
+    struct timespec now;
+    free_old_maps(log);
+    if (fstat(log->dirfd, &status) != 0)
+        return;
+    int64_t changed_ns = nanoseconds(status.st_mtim);
+    if (changed_ns == log->checked_ns)
+        return;
+    for (size_t i = 0; i < log->segment_count; i++) {
+        struct ehi_segment *segment = log->segments[i];
+        if (segment->map != NULL && segment->footer_checked && replaced(log, segment))
+            unmap(segment);
+    }
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (nanoseconds(now) - changed_ns > TICKS_NS)
+        log->checked_ns = changed_ns;
+}
+
+void ehi_log_enter(struct ehi_log *log)
+{
+    pthread_mutex_lock(&log->tables);
+    if (log->users == 0)
+        renew(log);
+    log->users++;
+    pthread_mutex_unlock(&log->tables);
+}
+
+void ehi_log_leave(struct ehi_log *log)
+{
+    pthread_mutex_lock(&log->tables);
+    log->users--;
+    pthread_mutex_unlock(&log->tables);
 }
 
 int ehi_log_sizes(struct ehi_log *log, const struct ehi_position *tail, uint64_t *segments,

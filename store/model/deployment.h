@@ -79,7 +79,8 @@ struct ehi_revision {
 /* A service. */
 struct ehi_service {
     struct ehi_slice arn;
-    uint64_t first_seq;
+    uint64_t first_seq; /* of its first event, or of the newest history-expired that restated it */
+    bool restated;      /* something of it has expired */
     bool inactive;
     uint64_t by_status[16];
     struct ehi_slice current_revision_arn; /* data NULL: none */

@@ -5,6 +5,7 @@
 #include "view/as_of.h"
 #include "view/resolve.h"
 
+#include "codec/expiry.h"
 #include "codec/record.h"
 #include "codec/state.h"
 #include "model/names.h"
@@ -19,7 +20,7 @@ struct service_then {
     uint64_t exists_seq; /* of the first event of anything of it that had happened; 0: none known */
     uint64_t deleted_seq; /* of the newest service-deleted; 0: none */
     uint64_t revived_seq; /* of the newest deployment that tells that the service lives; 0: none */
-    bool late; /* its first event is dated after the moment: others may be dated before */
+    bool late; /* its first event came, or is dated, after the moment: others may be of before */
 };
 
 struct fold {
@@ -52,8 +53,9 @@ static int look_at_first_event(const struct fold *f, struct service_then *s,
             rc = view_has_happened(f->moment, record, seq, &happened, error);
         if (rc != ECSHIST_OK)
             return rc;
-        s->late = !happened;
     }
+    /* One that was restated is older than its first event says. */
+    s->late = !happened && (f->moment->kind == VIEW_AT_TIME || s->state.restated);
     if (happened)
         exists_since(s, seq);
     return ECSHIST_OK;
@@ -120,8 +122,35 @@ static int look_at_revisions(const struct fold *f, struct ecshist_error *error)
 
 /* -- what became of it ------------------------------------------------------------------------- */
 
-static int fold_own_events(const struct fold *f, struct service_then *s,
-                           struct ecshist_error *error)
+/* A history-expired states the service as it was then. */
+static int restate(struct fold *f, struct service_then *s, struct ehi_slice record, uint64_t seq,
+                   struct ecshist_error *error)
+{
+    struct ehi_expiry expiry;
+    ehi_arena_reset(&f->scratch);
+    int rc = ehi_expiry_decode(record, &f->scratch, &expiry, error);
+    for (uint32_t i = 0; rc == ECSHIST_OK && i < expiry.count; i++) {
+        const struct ehi_expired_service *stated = &expiry.services[i];
+        if (!ehi_slice_equal(stated->arn, s->state.arn))
+            continue;
+        exists_since(s, seq);
+        if (stated->inactive)
+            s->deleted_seq = seq;
+        else
+            s->revived_seq = seq;
+        s->state.current_finished_at_us = stated->current_finished_at_us;
+        s->state.current_created_seq = stated->current_created_seq;
+        s->state.current_revision_arn = EHI_SLICE_EMPTY;
+        if (stated->current_revision_arn.data == NULL)
+            continue;
+        s->state.current_revision_arn = ehi_arena_copy(f->arena, stated->current_revision_arn);
+        if (s->state.current_revision_arn.data == NULL)
+            rc = ehi_fail_memory(error);
+    }
+    return rc;
+}
+
+static int fold_own_events(struct fold *f, struct service_then *s, struct ecshist_error *error)
 {
     struct view_events events;
     view_events(&events, f->source, s->id, f->moment);
@@ -133,6 +162,10 @@ static int fold_own_events(const struct fold *f, struct service_then *s,
             break;
         if (events.entry.type == EHI_SERVICE_DELETED)
             s->deleted_seq = events.entry.seq;
+        if (events.entry.type == EHI_HISTORY_EXPIRED)
+            rc = restate(f, s, record, events.entry.seq, error);
+        if (rc != ECSHIST_OK)
+            break;
     }
     view_events_end(&events);
     return rc;
@@ -228,7 +261,7 @@ static int fold_service(struct fold *f, struct service_then *s, struct ecshist_e
     if (rc != ECSHIST_OK)
         return rc;
     /* What was not there yet could not be deleted. */
-    bool was_deleted = s->exists_seq != 0 && s->deleted_seq > s->exists_seq;
+    bool was_deleted = s->exists_seq != 0 && s->deleted_seq >= s->exists_seq;
     s->state.inactive = was_deleted && s->revived_seq < s->deleted_seq;
     return ECSHIST_OK;
 }
@@ -270,6 +303,7 @@ static int begin_services(struct fold *f, struct ecshist_error *error)
             return rc;
         s->state.arn = now.arn;
         s->state.first_seq = now.first_seq;
+        s->state.restated = now.restated;
         rc = look_at_first_event(f, s, error);
         if (rc != ECSHIST_OK)
             return rc;
@@ -286,7 +320,7 @@ static int services_of_then(struct fold *f, struct ehi_answer *answer, struct ec
     int rc = begin_services(f, error);
     for (size_t i = 0; rc == ECSHIST_OK && i < f->list->count; i++) {
         struct service_then *s = &f->services[i];
-        if (f->moment->kind == VIEW_AT_SEQ && s->exists_seq == 0)
+        if (f->moment->kind == VIEW_AT_SEQ && s->exists_seq == 0 && !s->late)
             continue;
         rc = fold_service(f, s, error);
         if (s->exists_seq != 0)
