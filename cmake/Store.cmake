@@ -6,7 +6,7 @@ pkg_check_modules(MSGPACK REQUIRED IMPORTED_TARGET msgpack)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
 
-set(ehi_folders base model codec json log db fold view api)
+set(ehi_folders base model codec json log db fold view upkeep api)
 set(ehi_needs_base PkgConfig::XXHASH)
 set(ehi_needs_codec PkgConfig::MSGPACK)
 set(ehi_needs_json PkgConfig::JANSSON)

@@ -33,7 +33,8 @@
     X(MISUSE, 16, "", "the call is not allowed here")                                              \
     X(END, 17, "", "there is nothing more (yet)")                                                  \
     X(INDEX, 18, "", "the index failed")                                                           \
-    X(FULL, 19, "", "the index's map is full")
+    X(FULL, 19, "", "the index's map is full")                                                     \
+    X(BUSY, 20, "", "another process is at such work")
 
 typedef enum ecshist_code {
 #define ECSHIST_CODE_ENUM(name, number, word, sentence) ECSHIST_##name = (number),

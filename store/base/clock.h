@@ -8,6 +8,8 @@
 
 /* Microseconds since the epoch, never negative. */
 int64_t ehi_clock_now_us(void);
+/* Microseconds since some moment; only ever goes on. */
+int64_t ehi_clock_steady_us(void);
 /* The kernel's boot id. Zeros, and false, where the machine does not tell it. */
 bool ehi_boot_id(uint8_t out[16]);
 /* Random bytes from the kernel. false where there are none. */

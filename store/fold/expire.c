@@ -369,11 +369,24 @@ static int fold_record(struct step *step, const struct ehi_position *position,
     return rc;
 }
 
-static int run_step(struct step *step, ehi_expire_fn decide, void *context, uint64_t *seq,
-                    struct ecshist_error *error)
+static void count_step(const struct step *step, const struct ehi_expiry *expiry,
+                       uint64_t events_before, struct ehi_expired_step *out)
+{
+    *out = (struct ehi_expired_step){.seq = step->head.next_seq - 1};
+    out->events = events_before + 1 - step->head.event_count;
+    for (uint32_t i = 0; i < expiry->count; i++) {
+        out->deployments += expiry->services[i].deployment_count;
+        out->revisions += expiry->services[i].revision_count;
+        out->services += expiry->services[i].gone;
+    }
+}
+
+static int run_step(struct step *step, ehi_expire_fn decide, void *context,
+                    struct ehi_expired_step *out, struct ecshist_error *error)
 {
     struct ehi_expiry expiry = {0};
-    *seq = 0;
+    uint64_t events_before = step->head.event_count;
+    *out = (struct ehi_expired_step){0};
     int rc = decide(context, step->txn, &step->head, &step->arena, &expiry, error);
     if (rc != ECSHIST_OK || expiry.count == 0)
         return rc;
@@ -385,14 +398,14 @@ static int run_step(struct step *step, ehi_expire_fn decide, void *context, uint
     if (durable)
         rc = fold_record(step, &position, error);
     if (durable && rc == ECSHIST_OK)
-        *seq = position.next_seq - 1;
+        count_step(step, &expiry, events_before, out);
     if (rc == ECSHIST_OUTCOME_UNKNOWN || (durable && rc != ECSHIST_OK))
         ehi_store_poison(step->store);
     return rc;
 }
 
 int ehi_store_expire(struct ehi_store *store, int64_t time_us, ehi_expire_fn decide, void *context,
-                     uint64_t *seq, struct ecshist_error *error)
+                     struct ehi_expired_step *out, struct ecshist_error *error)
 {
     struct step step = {.store = store, .time_us = time_us};
     struct ehi_db *db = NULL;
@@ -406,7 +419,7 @@ int ehi_store_expire(struct ehi_store *store, int64_t time_us, ehi_expire_fn dec
     if (rc == ECSHIST_OK)
         rc = ehi_begin_at_tail(store, db, &step.txn, &step.head, error);
     if (rc == ECSHIST_OK)
-        rc = run_step(&step, decide, context, seq, error);
+        rc = run_step(&step, decide, context, out, error);
     ehi_db_abort(step.txn);
     ehi_db_release(db);
     ehi_log_leave(store->log);

@@ -1,0 +1,28 @@
+#include "upkeep/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+int ehi_upkeep_lock(struct ehi_store *store, int *fd, struct ecshist_error *error)
+{
+    int lock = openat(store->dir_fd, "upkeep", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (lock < 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "opening %s/upkeep", store->path);
+    if (flock(lock, LOCK_EX | LOCK_NB) == 0) {
+        *fd = lock;
+        return ECSHIST_OK;
+    }
+    int rc = errno == EWOULDBLOCK
+                 ? ehi_fail(error, ECSHIST_BUSY,
+                            "a compaction or a backup of %s is under way already", store->path)
+                 : ehi_fail_errno(error, ECSHIST_IO, "locking %s/upkeep", store->path);
+    close(lock);
+    return rc;
+}
+
+void ehi_upkeep_unlock(int fd)
+{
+    close(fd);
+}
