@@ -67,7 +67,7 @@ ECSHIST_BEGIN
  * opened before may meet an event that has expired since: code NOT_FOUND. Space that open snapshots and cursors still have mapped comes
  * back when they are closed.
  *
- * options and result may be NULL. Errors: INVALID, READ_ONLY, BUSY (another compaction or a backup is under way), DAMAGED, IO,
+ * options and result may be NULL; result is filled where the return is OK or END. Errors: INVALID, READ_ONLY, BUSY (another compaction or a backup is under way), DAMAGED, IO,
  * INDEX, FULL, NO_MEMORY, OUTCOME_UNKNOWN, END, MISUSE. Thread-safe.
  */
 ECSHIST_API int ecshist_compact(ecshist_store *store, const struct ecshist_compact_options *options,

@@ -80,7 +80,8 @@ static void find_subjects(ecshist_store *store, struct subjects *list)
     while ((event = next_event(cursor)) != NULL) {
         struct ecshist_event_info info = ECSHIST_EVENT_INFO_INIT;
         ecshist_event_info(event, &info);
-        note_subject(list, info.subject_arn);
+        if (info.subject_arn[0] != '\0')
+            note_subject(list, info.subject_arn);
     }
     ecshist_cursor_close(cursor);
     sort_unique(list);

@@ -36,7 +36,7 @@ static void collect(const struct ecshist_stat *stat, struct figure figures[FIGUR
     memcpy(figures, all, sizeof(all));
 }
 
-static void put_bytes(uint64_t bytes)
+void admin_put_bytes(uint64_t bytes)
 {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB"};
     double amount = (double)bytes / 1024;
@@ -50,7 +50,6 @@ static void put_bytes(uint64_t bytes)
     if (bytes >= 1024) {
         printf(" (%.1f %s)", amount, units[unit]);
     }
-    putchar('\n');
 }
 
 static void put_time(const char *words, int64_t time_us, uint64_t events)
@@ -70,7 +69,8 @@ static void put_text(const struct ecshist_stat *stat)
     for (size_t i = 0; i < FIGURE_COUNT; i++) {
         printf("%-22s ", figures[i].words);
         if (figures[i].is_bytes) {
-            put_bytes(figures[i].number);
+            admin_put_bytes(figures[i].number);
+            putchar('\n');
         } else {
             printf("%" PRIu64 "\n", figures[i].number);
         }
