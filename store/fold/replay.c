@@ -111,6 +111,8 @@ static int replay_frame(struct replay *r, const struct ehi_frame *frame,
 {
     struct ehi_slice rest = frame->payload, record;
     int rc = ECSHIST_OK;
+    /* The log has seen to it that frames follow; before this one some may have been cleaned away. */
+    ehi_batch_skip_to(r->batch, frame->first_seq);
     while (rc == ECSHIST_OK && ehi_records_next(&rest, &record))
         rc = replay_record(r, frame, record, error);
     r->done_bytes += frame->length;

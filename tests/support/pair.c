@@ -279,6 +279,16 @@ static json_t *find_service(const struct pair *pair, const char *arn, struct nai
     return found;
 }
 
+json_t *pair_view(const struct pair *pair, const char *arn)
+{
+    struct naive_as_of now = {0};
+    if (strstr(arn, ":service-deployment/") != NULL)
+        return describe(pair, ecshist_describe_service_deployments, arn, now);
+    if (strstr(arn, ":service-revision/") != NULL)
+        return describe(pair, ecshist_describe_service_revisions, arn, now);
+    return find_service(pair, arn, now);
+}
+
 /* -- lists ------------------------------------------------------------------------------------- */
 
 struct listed {

@@ -35,6 +35,8 @@ struct pair_subjects {
 bool pair_append(struct pair *pair, json_t *const *events, size_t count, unsigned flags);
 /* The same as a dry run, of which nothing may stay. */
 bool pair_dry_run(struct pair *pair, json_t *const *events, size_t count, unsigned flags);
+/* The store's view of a deployment, a revision or a service, as it is now; yours. NULL: MISSING. */
+json_t *pair_view(const struct pair *pair, const char *arn);
 /* One view. */
 bool pair_agrees_on_deployment(struct pair *pair, const char *arn, struct naive_as_of as_of);
 /* Every view, and every service's list. */
