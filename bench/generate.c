@@ -1,7 +1,7 @@
 /*
  * Makes a history as JSON Lines: services that deploy again and again, many deployments in flight
- * at once, about 11 events a deployment. The same seed gives the same history. Usage: generate
- * EVENTS [SERVICES [IN_FLIGHT [SEED]]]
+ * at once, about 11 events a deployment, over an hour for 100,000 events, or over so many days. The
+ * same seed gives the same history. Usage: generate EVENTS [SERVICES [IN_FLIGHT [SEED [DAYS]]]]
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -29,6 +29,7 @@ struct deployment {
 
 static uint64_t random_state;
 static uint64_t clock_us = UINT64_C(1704067200000000); /* 2024-01-01 */
+static unsigned most_pause_us = 60000;
 
 /* xorshift64*: fast, and the same everywhere. */
 static uint64_t random_next(void)
@@ -46,7 +47,7 @@ static unsigned random_below(unsigned bound)
 
 static void begin(const char *type)
 {
-    clock_us += 1000 + random_below(60000);
+    clock_us += 1000 + random_below(most_pause_us);
     printf("{\"type\": \"%s\", \"time\": %" PRIu64 ".%06" PRIu64, type, clock_us / 1000000,
            clock_us % 1000000);
 }
@@ -181,12 +182,15 @@ int main(int argc, char **argv)
     unsigned service_count = (unsigned)argument(argc, argv, 2, 1000);
     unsigned in_flight = (unsigned)argument(argc, argv, 3, 200);
     random_state = argument(argc, argv, 4, 1) * 2 + 1;
-    if (in_flight == 0 || service_count < in_flight) {
-        fprintf(
-            stderr,
-            "usage: generate [EVENTS [SERVICES [IN_FLIGHT [SEED]]]], SERVICES >= IN_FLIGHT > 0\n");
+    uint64_t days = argument(argc, argv, 5, 0);
+    if (in_flight == 0 || service_count < in_flight || events == 0 || days > 36500) {
+        fprintf(stderr,
+                "usage: generate [EVENTS [SERVICES [IN_FLIGHT [SEED [DAYS]]]]], EVENTS > 0, "
+                "SERVICES >= IN_FLIGHT > 0\n");
         return 2;
     }
+    if (days != 0)
+        most_pause_us = (unsigned)(days * UINT64_C(86400000000) * 2 / events % UINT32_MAX) + 1;
     struct service *services = calloc(service_count, sizeof(*services));
     struct deployment *deployments = calloc(in_flight, sizeof(*deployments));
     if (services == NULL || deployments == NULL)

@@ -1,5 +1,6 @@
 #include "fold/expire.h"
 
+#include "base/clock.h"
 #include "codec/record.h"
 #include "codec/state.h"
 
@@ -414,6 +415,7 @@ int ehi_store_expire(struct ehi_store *store, int64_t time_us, ehi_expire_fn dec
         rc = ehi_store_lock(store, error);
     if (rc != ECSHIST_OK)
         return rc;
+    int64_t since_us = ehi_clock_steady_us();
     ehi_log_enter(store->log);
     rc = ehi_store_db(store, &db, error);
     if (rc == ECSHIST_OK)
@@ -424,6 +426,7 @@ int ehi_store_expire(struct ehi_store *store, int64_t time_us, ehi_expire_fn dec
     ehi_db_release(db);
     ehi_log_leave(store->log);
     ehi_store_unlock(store);
+    out->held_us = ehi_clock_steady_us() - since_us;
     ehi_arena_free(&step.arena);
     ehi_buffer_free(&step.record);
     return rc;
@@ -448,12 +451,13 @@ static int roll_locked(struct ehi_store *store, struct ehi_db *db, struct ecshis
     return ehi_db_commit(txn, error);
 }
 
-int ehi_store_roll(struct ehi_store *store, struct ecshist_error *error)
+int ehi_store_roll(struct ehi_store *store, int64_t *held_us, struct ecshist_error *error)
 {
     struct ehi_db *db = NULL;
     int rc = ehi_store_lock(store, error);
     if (rc != ECSHIST_OK)
         return rc;
+    int64_t since_us = ehi_clock_steady_us();
     ehi_log_enter(store->log);
     rc = ehi_store_db(store, &db, error);
     if (rc == ECSHIST_OK)
@@ -461,5 +465,6 @@ int ehi_store_roll(struct ehi_store *store, struct ecshist_error *error)
     ehi_db_release(db);
     ehi_log_leave(store->log);
     ehi_store_unlock(store);
+    *held_us = ehi_clock_steady_us() - since_us;
     return rc;
 }

@@ -25,6 +25,7 @@ typedef int (*ehi_expire_fn)(void *context, struct ehi_db_txn *txn, const struct
 /* What went with a step. seq: of its history-expired; 0: nothing went. */
 struct ehi_expired_step {
     uint64_t seq, deployments, revisions, services, events;
+    int64_t held_us; /* how long the lock was held */
 };
 /*
  * One step of a compaction, under the writers' lock: asks, appends one history-expired (durable), folds it. time_us: of
@@ -33,12 +34,13 @@ struct ehi_expired_step {
 int ehi_store_expire(struct ehi_store *store, int64_t time_us, ehi_expire_fn decide, void *context,
                      struct ehi_expired_step *out, struct ecshist_error *error) ECSHIST_CHECKED;
 /* Seals the newest segment, where there is anything in it, and begins the next: what is in it can be cleaned then. */
-int ehi_store_roll(struct ehi_store *store, struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_store_roll(struct ehi_store *store, int64_t *held_us, struct ecshist_error *error)
+    ECSHIST_CHECKED;
 /*
  * Puts a compact copy of the index in its place: made beside it while all go on, then, under the lock, brought up to date and
- * swapped in. Readers and writers move over. *waited_us: how long the lock was held. IO, INDEX, FULL, DAMAGED, NO_MEMORY.
+ * swapped in. Readers and writers move over. *held_us: how long the lock was. IO, INDEX, FULL, DAMAGED, NO_MEMORY.
  */
-int ehi_store_shrink_index(struct ehi_store *store, int64_t *waited_us, struct ecshist_error *error)
+int ehi_store_shrink_index(struct ehi_store *store, int64_t *held_us, struct ecshist_error *error)
     ECSHIST_CHECKED;
 
 #endif

@@ -324,7 +324,7 @@ static int finish_copy(struct ehi_store *store, struct ehi_db *copy, struct ecsh
  * What comes while the copy is brought up to date is less each time; what little is left then is done under the
  * lock. Somebody else may have swapped the index meanwhile: his is as good, and the log is the same.
  */
-static int shrink(struct ehi_store *store, int64_t *waited_us, struct ecshist_error *error)
+static int shrink(struct ehi_store *store, int64_t *held_us, struct ecshist_error *error)
 {
     enum { CATCH_UPS = 3 };
     struct ehi_db *copy = NULL;
@@ -347,14 +347,14 @@ static int shrink(struct ehi_store *store, int64_t *waited_us, struct ecshist_er
     int64_t since_us = ehi_clock_steady_us();
     rc = finish_copy(store, copy, error);
     ehi_store_unlock(store);
-    *waited_us = ehi_clock_steady_us() - since_us;
+    *held_us = ehi_clock_steady_us() - since_us;
     return rc == ECSHIST_OK ? move_over(store, error) : rc;
 }
 
-int ehi_store_shrink_index(struct ehi_store *store, int64_t *waited_us, struct ecshist_error *error)
+int ehi_store_shrink_index(struct ehi_store *store, int64_t *held_us, struct ecshist_error *error)
 {
     ehi_log_enter(store->log);
-    int rc = shrink(store, waited_us, error);
+    int rc = shrink(store, held_us, error);
     remove_index(store->dir_fd, copy_name);
     ehi_log_leave(store->log);
     return rc;

@@ -4,7 +4,6 @@
  */
 #include "upkeep/compact.h"
 
-#include "base/clock.h"
 #include "fold/expire.h"
 #include "fold/expired.h"
 #include "upkeep/lock.h"
@@ -96,11 +95,10 @@ static int follow(struct compaction *c)
     return rc;
 }
 
-static void note_wait(struct compaction *c, int64_t since_us)
+static void note_held(struct compaction *c, int64_t held_us)
 {
-    int64_t waited_us = ehi_clock_steady_us() - since_us;
-    if (waited_us > c->out->longest_step_us)
-        c->out->longest_step_us = waited_us;
+    if (held_us > c->out->longest_step_us)
+        c->out->longest_step_us = held_us;
 }
 
 static void count_step(struct compaction *c, const struct ehi_expired_step *step)
@@ -118,11 +116,10 @@ static int expire_step(struct compaction *c)
     int rc = follow(c);
     if (rc != ECSHIST_OK)
         return rc;
-    int64_t since_us = ehi_clock_steady_us();
     rc = ehi_store_expire(c->store, c->now_us, decide, c, &step, c->error);
-    note_wait(c, since_us);
     if (rc != ECSHIST_OK)
         return rc;
+    note_held(c, step.held_us);
     count_step(c, &step);
     nanosleep(&(struct timespec){0, PAUSE_NS}, NULL);
     return tell(c);
@@ -130,9 +127,9 @@ static int expire_step(struct compaction *c)
 
 static int roll(struct compaction *c)
 {
-    int64_t since_us = ehi_clock_steady_us();
-    int rc = ehi_store_roll(c->store, c->error);
-    note_wait(c, since_us);
+    int64_t held_us = 0;
+    int rc = ehi_store_roll(c->store, &held_us, c->error);
+    note_held(c, held_us);
     return rc;
 }
 
@@ -241,10 +238,9 @@ static int shrink(struct compaction *c)
     int rc = index_sizes(c, &file_bytes, &free_bytes);
     if (rc != ECSHIST_OK || file_bytes < SHRINK_FROM || free_bytes < file_bytes / SHRINK_SHARE)
         return rc;
-    int64_t waited_us = 0;
-    rc = ehi_store_shrink_index(c->store, &waited_us, c->error);
-    if (waited_us > c->out->longest_step_us)
-        c->out->longest_step_us = waited_us;
+    int64_t held_us = 0;
+    rc = ehi_store_shrink_index(c->store, &held_us, c->error);
+    note_held(c, held_us);
     return rc;
 }
 
