@@ -63,6 +63,7 @@ struct segment {
     unsigned char *bytes;
     size_t size;
     bool newest;
+    bool gaps; /* expired events are gone */
 };
 
 static uint64_t seed, next = 1;
@@ -266,23 +267,32 @@ static size_t valid_frame(const struct segment *segment, size_t offset, uint32_t
     return XXH3_64bits_withSeed(f + 8, size - 8, seed) == little(f, 8) ? size : 0;
 }
 
+/* An event of this seq may come next. */
+static bool may_follow(const struct segment *segment, uint64_t seq)
+{
+    return seq == next || (segment->gaps && seq > next && seq < UINT64_MAX);
+}
+
 static void print_frame(const struct segment *segment, size_t offset, size_t size)
 {
     size_t at = offset + FRAME, end = offset + size;
-    uint64_t first = next, records = little(segment->bytes + offset + 16, 4);
-    if (little(segment->bytes + offset + 24, 8) != next)
+    uint64_t count = 0, records = little(segment->bytes + offset + 16, 4);
+    uint64_t first = little(segment->bytes + offset + 24, 8);
+    if (!may_follow(segment, first))
         damage(segment, offset, "the frame does not begin with the next seq");
     while (at < end) {
         const unsigned char *r = segment->bytes + at;
         uint64_t length = end - at >= RECORD ? little(r, 4) : 0;
-        if (length < RECORD || length % 8 != 0 || length > end - at || little(r + 8, 8) != next)
+        if (length < RECORD || length % 8 != 0 || length > end - at ||
+            !may_follow(segment, little(r + 8, 8)) || (count == 0 && little(r + 8, 8) != first))
             damage(segment, at, "a record is not as the format says");
         if (!print_record(r, (size_t)length))
             damage(segment, at, "a record is not whole");
         at += (size_t)length;
-        next++;
+        next = little(r + 8, 8) + 1;
+        count++;
     }
-    if (next - first != records)
+    if (count != records)
         damage(segment, offset, "the frame has another number of records than it says");
 }
 
@@ -328,9 +338,12 @@ static void read_frames(const struct segment *segment)
     }
     size = valid_frame(segment, offset, footer_magic);
     const unsigned char *f = segment->bytes + offset;
-    if (size > 0 && (little(f + 24, 8) != next || offset == HEADER ||
-                     size != FRAME + FOOTER + little(f + 88, 4) * 16))
+    if (size > 0 &&
+        (!may_follow(segment, little(f + 24, 8)) || little(f + 24, 8) == segment->first_seq ||
+         size != FRAME + FOOTER + little(f + 88, 4) * 16))
         damage(segment, offset, "the footer does not follow from the frames");
+    if (size > 0)
+        next = little(f + 24, 8);
     if (size == 0 || (trailer(segment) != offset && !segment->newest))
         verdict(segment, offset);
     else if (segment->newest)
@@ -338,16 +351,17 @@ static void read_frames(const struct segment *segment)
                trailer(segment) == offset ? "end of the log" : "torn tail", next - 1);
 }
 
-static void check_header(const struct segment *segment, bool first)
+static void check_header(struct segment *segment, bool first)
 {
     const unsigned char *h = segment->bytes;
     if (segment->size < HEADER || XXH3_64bits(h, 56) != little(h + 56, 8))
         damage(segment, 0, "the header is not whole");
     if (memcmp(h, "ECSHSEG1", 8) != 0 || little(h + 8, 4) != 1 || little(h + 12, 4) != HEADER ||
-        little(h + 20, 4) != 0) {
+        little(h + 20, 4) > 1) {
         printf("%s: not of format version 1\n", segment->path);
         exit(1);
     }
+    segment->gaps = little(h + 20, 4) == 1;
     if (first)
         memcpy(store_id, h + 24, sizeof(store_id));
     seed = little(store_id, 8) ^ little(store_id + 8, 8);
