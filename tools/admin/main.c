@@ -11,7 +11,8 @@
 static const char help[] =
     "usage: ecshist-admin COMMAND [OPTION...]\n"
     "\n"
-    "  stat            events, deployments by status, bytes of log and index, readers\n"
+    "  stat            events, deployments by status, bytes of log and index, readers, and\n"
+    "                  what compact would remove\n"
     "    --output json     the same as JSON\n"
     "  compact         remove what is older than its time, and give its bytes back; appends and\n"
     "                  reads go on meanwhile; stopped anywhere, the next one goes on\n"

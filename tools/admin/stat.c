@@ -4,6 +4,7 @@
 #include "common/stop.h"
 #include "common/store.h"
 
+#include <ecshist/compact.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,10 +16,18 @@ struct figure {
     bool is_bytes;
 };
 
-#define FIGURE_COUNT 11
+#define FIGURE_COUNT 13
 
-static void collect(const struct ecshist_stat *stat, struct figure figures[FIGURE_COUNT])
+/* What there is to say: of the store, and of what a compaction with 90 days would remove. */
+struct known {
+    struct ecshist_stat stat;
+    struct ecshist_compact_result expired;
+};
+
+static void collect(const struct known *known, struct figure figures[FIGURE_COUNT])
 {
+    const struct ecshist_stat *stat = &known->stat;
+
     const struct figure all[FIGURE_COUNT] = {
         {"lastSeq", "newest seq", stat->last_seq, false},
         {"events", "events", stat->event_count, false},
@@ -31,6 +40,8 @@ static void collect(const struct ecshist_stat *stat, struct figure figures[FIGUR
         {"indexBytes", "index", stat->index_bytes, true},
         {"indexMapBytes", "address space for it", stat->index_map_bytes, true},
         {"readers", "open snapshots", stat->reader_count, false},
+        {"expiredDeployments", "compact would remove", known->expired.deployment_count, false},
+        {"expiredEvents", "of that, events", known->expired.event_count, false},
     };
 
     memcpy(figures, all, sizeof(all));
@@ -60,11 +71,12 @@ static void put_time(const char *words, int64_t time_us, uint64_t events)
            events > 0 ? ecshist_time_format(time_us, ECSHIST_JSON_CLI, text) : "-");
 }
 
-static void put_text(const struct ecshist_stat *stat)
+static void put_text(const struct known *known)
 {
+    const struct ecshist_stat *stat = &known->stat;
     struct figure figures[FIGURE_COUNT];
 
-    collect(stat, figures);
+    collect(known, figures);
     printf("%-22s %s\n", "store id", stat->store_id);
     for (size_t i = 0; i < FIGURE_COUNT; i++) {
         printf("%-22s ", figures[i].words);
@@ -94,11 +106,12 @@ static void put_json_time(const char *name, int64_t time_us, uint64_t events)
     }
 }
 
-static void put_json(const struct ecshist_stat *stat)
+static void put_json(const struct known *known)
 {
+    const struct ecshist_stat *stat = &known->stat;
     struct figure figures[FIGURE_COUNT];
 
-    collect(stat, figures);
+    collect(known, figures);
     printf("{\n    \"storeId\": \"%s\",\n", stat->store_id);
     for (size_t i = 0; i < FIGURE_COUNT; i++) {
         printf("    \"%s\": %" PRIu64 ",\n", figures[i].name, figures[i].number);
@@ -114,22 +127,31 @@ static void put_json(const struct ecshist_stat *stat)
     fputs("    }\n}\n", stdout);
 }
 
+static int look(ecshist_store *store, struct known *out, struct ecshist_error *error)
+{
+    struct ecshist_compact_options options = ECSHIST_COMPACT_OPTIONS_INIT;
+    int code = ecshist_stat(store, &out->stat, error);
+
+    options.flags = ECSHIST_COMPACT_DRY_RUN;
+    return code == ECSHIST_OK ? ecshist_compact(store, &options, &out->expired, error) : code;
+}
+
 int admin_stat(const struct admin_arguments *arguments)
 {
     struct ecshist_error error = ECSHIST_ERROR_INIT;
-    struct ecshist_stat stat = ECSHIST_STAT_INIT;
+    struct known known = {ECSHIST_STAT_INIT, ECSHIST_COMPACT_RESULT_INIT};
     ecshist_store *store = NULL;
     int code = TOOL_EXIT_OK;
 
     if (tool_open_store(arguments->store, ECSHIST_OPEN_READ_ONLY, &store) != ECSHIST_OK) {
         return tool_stop_exit_code(TOOL_EXIT_STORE);
     }
-    if (ecshist_stat(store, &stat, &error) != ECSHIST_OK) {
+    if (look(store, &known, &error) != ECSHIST_OK) {
         code = tool_complain_error(&error);
     } else if (arguments->as_json) {
-        put_json(&stat);
+        put_json(&known);
     } else {
-        put_text(&stat);
+        put_text(&known);
     }
     ecshist_close(store);
     return code;
