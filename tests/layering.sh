@@ -38,7 +38,7 @@ with include/ecshist/x.h '#include "model/arn.h"' "a public header in the store"
 with store/extra/x.c '' "a folder without a rule" "store/extra: a folder without a rule"
 
 # Without an include: by a declaration of one's own. Only the symbols show it.
-for folder in base model codec json log db fold view api; do
+for folder in base model codec json log db fold view upkeep api; do
     mkdir -p "$work/build/ehi_$folder.dir"
     echo "void ehi_${folder}_thing(void); void ehi_${folder}_thing(void) {}" |
         ${CC:-cc} -x c -c - -o "$work/build/ehi_$folder.dir/thing.o"
