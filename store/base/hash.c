@@ -1,6 +1,7 @@
 #include "base/hash.h"
 
 #define XXH_INLINE_ALL
+#include <stdlib.h>
 #include <xxhash.h>
 
 uint64_t ehi_hash64(const void *data, size_t length, uint64_t seed)
@@ -28,4 +29,36 @@ struct ehi_hash128 ehi_hash128_parts(const struct ehi_slice *parts, size_t count
             XXH3_128bits_update(&state, parts[i].data, parts[i].length);
     }
     return from_xxh(XXH3_128bits_digest(&state));
+}
+
+struct ehi_hash_stream {
+    XXH3_state_t state;
+};
+
+struct ehi_hash_stream *ehi_hash_stream_new(uint64_t seed)
+{
+    /* XXH3 wants its state aligned as the struct says, which is more than malloc gives. */
+    struct ehi_hash_stream *stream =
+        aligned_alloc(_Alignof(struct ehi_hash_stream), sizeof(struct ehi_hash_stream));
+    if (stream == NULL)
+        return NULL;
+    XXH3_INITSTATE(&stream->state);
+    XXH3_64bits_reset_withSeed(&stream->state, seed);
+    return stream;
+}
+
+void ehi_hash_stream_add(struct ehi_hash_stream *stream, const void *data, size_t length)
+{
+    if (length != 0)
+        XXH3_64bits_update(&stream->state, data, length);
+}
+
+uint64_t ehi_hash_stream_value(const struct ehi_hash_stream *stream)
+{
+    return XXH3_64bits_digest(&stream->state);
+}
+
+void ehi_hash_stream_free(struct ehi_hash_stream *stream)
+{
+    free(stream);
 }

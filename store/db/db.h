@@ -48,6 +48,12 @@ struct ehi_db_listed {
  * MDB_RDONLY|NOLOCK. */
 int ehi_db_open(const char *path, uint64_t map_bytes, bool create, bool read_only,
                 struct ehi_db **out, struct ecshist_error *error) ECSHIST_CHECKED;
+/*
+ * Opens to look only: nothing is written but this process's place in LMDB's list of readers, and
+ * not even that where lock.mdb is not there or cannot be written. For verifying (inspect.c).
+ */
+int ehi_db_open_inspect(const char *path, struct ehi_db **out, struct ecshist_error *error)
+    ECSHIST_CHECKED;
 /* Counted: ehi_db_open gives 1. The last release closes. */
 struct ehi_db *ehi_db_ref(struct ehi_db *db);
 void ehi_db_release(struct ehi_db *db);
@@ -117,6 +123,41 @@ void ehi_db_walk_end(struct ehi_db_walk *walk);
 /* The subject's timeline has an event of this seq. */
 int ehi_db_timeline_has(struct ehi_db_txn *txn, uint64_t subject_id, uint64_t seq, bool *out,
                         struct ecshist_error *error) ECSHIST_CHECKED;
+
+/*
+ * Whole tables, row by row, as they are: for verifying. A row that is not well-formed is given with
+ * well_formed false. Ends with INDEX where LMDB fails, or the keys do not rise: a walk always ends.
+ */
+enum ehi_db_table {
+    EHI_DB_ARNS,
+    EHI_DB_DEPLOYMENTS,
+    EHI_DB_REVISIONS,
+    EHI_DB_SERVICES,
+    EHI_DB_TIMELINE,
+    EHI_DB_LISTED,
+    EHI_DB_NAMED
+};
+struct ehi_db_row {
+    bool well_formed;
+    struct ehi_hash128 hash;     /* ARNS: the key */
+    uint64_t id;                 /* of the subject; LISTED and NAMED: of the service */
+    struct ehi_slice value;      /* ARNS: the ARN; states: the state */
+    uint64_t number;             /* TIMELINE: the seq in the key; NAMED: the hash of the name */
+    struct ehi_db_listed listed; /* LISTED */
+    unsigned count;              /* TIMELINE */
+    struct ehi_db_entry entries[EHI_DB_CHUNK];
+};
+struct ehi_db_rows {
+    struct ehi_db_txn *txn;
+    void *cursor;
+    enum ehi_db_table table;
+    uint8_t last_key[32];
+    size_t last_length;
+};
+void ehi_db_rows(struct ehi_db_rows *rows, struct ehi_db_txn *txn, enum ehi_db_table table);
+int ehi_db_rows_next(struct ehi_db_rows *rows, struct ehi_db_row *row, bool *found,
+                     struct ecshist_error *error) ECSHIST_CHECKED;
+void ehi_db_rows_end(struct ehi_db_rows *rows);
 
 /* Writes, in the write transaction. FULL, INDEX. */
 int ehi_db_put_head(struct ehi_db_txn *txn, const struct ehi_db_head *head,

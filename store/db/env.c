@@ -2,9 +2,12 @@
 #include "db/internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static const char *const table_names[T_COUNT] = {"meta",     "arns",     "deployments", "revisions",
                                                  "services", "timeline", "by_service",  "by_name"};
@@ -90,14 +93,11 @@ static int check_whole(MDB_env *env)
 }
 
 static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, bool create,
-                    bool read_only)
+                    unsigned flags)
 {
     int rc = mdb_env_create(&db->env);
     if (rc != 0)
         return rc;
-    unsigned flags = MDB_NOSYNC | MDB_NOTLS;
-    if (read_only)
-        flags = MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS;
     rc = mdb_env_set_maxdbs(db->env, T_COUNT);
     if (rc == 0)
         rc = mdb_env_set_maxreaders(db->env, 1024);
@@ -105,7 +105,7 @@ static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, boo
         rc = mdb_env_set_mapsize(db->env, map_size(db->data_path, map_bytes));
     if (rc == 0)
         rc = mdb_env_open(db->env, path, flags, 0600);
-    if (rc == 0 && !read_only) {
+    if (rc == 0 && (flags & MDB_RDONLY) == 0) {
         int dead;
         (void)mdb_reader_check(db->env, &dead);
     }
@@ -118,8 +118,8 @@ static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, boo
     return rc;
 }
 
-int ehi_db_open(const char *path, uint64_t map_bytes, bool create, bool read_only,
-                struct ehi_db **out, struct ecshist_error *error)
+static int open_as(const char *path, uint64_t map_bytes, bool create, unsigned flags,
+                   struct ehi_db **out, struct ecshist_error *error)
 {
     struct ehi_db *db = calloc(1, sizeof(*db));
     size_t length = strlen(path) + sizeof("/data.mdb");
@@ -133,13 +133,32 @@ int ehi_db_open(const char *path, uint64_t map_bytes, bool create, bool read_onl
     db->data_path = data_path;
     db->references = 1;
     pthread_mutex_init(&db->mutex, NULL);
-    int rc = open_env(db, path, map_bytes, create, read_only);
+    int rc = open_env(db, path, map_bytes, create, flags);
     if (rc != 0) {
         ehi_db_release(db);
         return db_fail(rc, "opening the index", error);
     }
     *out = db;
     return ECSHIST_OK;
+}
+
+int ehi_db_open(const char *path, uint64_t map_bytes, bool create, bool read_only,
+                struct ehi_db **out, struct ecshist_error *error)
+{
+    unsigned flags = read_only ? MDB_RDONLY | MDB_NOLOCK | MDB_NOTLS : MDB_NOSYNC | MDB_NOTLS;
+    return open_as(path, map_bytes, create, flags, out, error);
+}
+
+/* LMDB would make a lock file that is not there: nobody has the index open then. */
+int ehi_db_open_inspect(const char *path, struct ehi_db **out, struct ecshist_error *error)
+{
+    char lock_path[PATH_MAX];
+    unsigned flags = MDB_RDONLY | MDB_NOTLS;
+    int length = snprintf(lock_path, sizeof(lock_path), "%s/lock.mdb", path);
+    if (length < 0 || length >= (int)sizeof(lock_path) ||
+        faccessat(AT_FDCWD, lock_path, R_OK | W_OK, AT_EACCESS) != 0)
+        flags |= MDB_NOLOCK;
+    return open_as(path, 0, false, flags, out, error);
 }
 
 struct ehi_db *ehi_db_ref(struct ehi_db *db)
