@@ -9,6 +9,7 @@
 #include <ecshist/limits.h>
 #include <ecshist/query.h>
 #include <ecshist/store.h>
+#include <ecshist/verify.h>
 #include <ecshist/version.h>
 
 #endif
