@@ -11,11 +11,13 @@ struct admin_arguments {
     uint64_t retention_days;
     bool has_now, forget_last, dry_run;
     int64_t now_us;
+    bool quick; /* verify */
 };
 
 int admin_stat(const struct admin_arguments *arguments);
 int admin_rebuild_index(const struct admin_arguments *arguments);
 int admin_compact(const struct admin_arguments *arguments);
+int admin_verify(const struct admin_arguments *arguments);
 
 /* "1536 bytes (1.5 KiB)", on stdout. */
 void admin_put_bytes(uint64_t bytes);

@@ -23,11 +23,15 @@ static const char help[] =
     "    --dry-run            say what would go\n"
     "  rebuild-index   make the index anew from the log, beside the old one, and swap it in:\n"
     "                  readers go on meanwhile, appends wait\n"
+    "  verify          check every byte of the log, every event, the index against both; change\n"
+    "                  nothing. A line for each finding: invariant, segment and offset, event\n"
+    "    --quick           the log's bytes only\n"
     "\n"
     "  --store DIR     the store (else $ECSHIST_STORE, else ./ecshist-store)\n"
     "  --help, --version\n"
     "\n"
-    "Exit code: 0 done, 2 usage, 3 the store could not be opened, read or written.\n"
+    "Exit code: 0 done, 1 verify has found something, 2 usage, 3 the store could not be opened,\n"
+    "read or written.\n"
     "\n"
     "Example:\n"
     "  ecshist-admin stat --store /var/lib/ecshist\n";
@@ -36,7 +40,7 @@ static const char help[] =
 enum { DEFAULT_DAYS = 90, MOST_DAYS = 100000 };
 
 /* Options that only some commands have. */
-enum { HAS_OUTPUT = 1, HAS_RETENTION = 2 };
+enum { HAS_OUTPUT = 1, HAS_RETENTION = 2, HAS_QUICK = 4 };
 
 static const struct command {
     const char *name;
@@ -46,6 +50,7 @@ static const struct command {
     {"stat", HAS_OUTPUT, admin_stat},
     {"compact", HAS_RETENTION, admin_compact},
     {"rebuild-index", 0, admin_rebuild_index},
+    {"verify", HAS_QUICK, admin_verify},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
@@ -56,7 +61,7 @@ static int choose_command(const struct tool_list *operands, const struct command
     const char *near;
 
     if (operands->count == 0) {
-        return tool_usage_error("a command is needed: stat, compact or rebuild-index");
+        return tool_usage_error("a command is needed: stat, compact, rebuild-index or verify");
     }
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         names[i] = commands[i].name;
@@ -94,6 +99,9 @@ static int check_given(const struct given *given, const struct admin_arguments *
                                 "compact, not of %s",
                                 command->name);
     }
+    if (arguments->quick && (command->has & HAS_QUICK) == 0) {
+        return tool_usage_error("--quick is not an option of %s", command->name);
+    }
     return TOOL_GO_ON;
 }
 
@@ -130,6 +138,7 @@ static int parse_arguments(int argc, char **argv, struct admin_arguments *out,
         TOOL_VALUE("--keep-last", &given.keep_last),
         TOOL_VALUE("--now", &given.now),
         TOOL_FLAG("--dry-run", &out->dry_run),
+        TOOL_FLAG("--quick", &out->quick),
     };
     int code = tool_options_parse(options, sizeof(options) / sizeof(options[0]), help, argc, argv,
                                   operands);
