@@ -194,7 +194,7 @@ static int started(struct ehi_deployment *d, const struct ehi_event *e, struct e
         take_desired(d, e);
     else if (begin(d, e, arena) != ECSHIST_OK)
         return ECSHIST_NO_MEMORY;
-    if (!exists)
+    if (d->created_at_us == EHI_TIME_NONE) /* none came, nor was it observed */
         d->created_at_us = e->created_at_us != EHI_TIME_NONE ? e->created_at_us : e->time_us;
     d->started_at_us = e->time_us;
     go_to(d, ECSHIST_STATUS_IN_PROGRESS, e);

@@ -202,7 +202,10 @@ static int take_records(struct verify_scan *s, const struct verify_frame *frame,
         if (bytes < EHI_RECORD_HEADER_BYTES || bytes % 8 != 0 || bytes > left) {
             s->v->events_lost = true;
             *count = frame->record_count; /* how many there are cannot be said */
-            return verify_finding(s->v, BROKEN_L8, verify_here(s, offset, s->next),
+            uint64_t behind = frame->first_seq + frame->record_count;
+            uint64_t missed = s->next;
+            s->next = behind > s->next ? behind : s->next;
+            return verify_finding(s->v, BROKEN_L8, verify_here(s, offset, missed),
                                   "a record's length does not fit into its frame");
         }
         rc = take_record(s, payload + at, offset, bytes);
