@@ -124,10 +124,13 @@ static int run(struct verify *v)
         rc = verify_list(v);
     if (rc != ECSHIST_OK)
         return rc;
-    estimate(v);
     rc = start_index(v);
     if (rc == ECSHIST_OK)
-        rc = verify_log(v);
+        rc = verify_list(v); /* anew: segments may have begun before the snapshot was taken */
+    if (rc != ECSHIST_OK)
+        return rc;
+    estimate(v);
+    rc = verify_log(v);
     if (rc == ECSHIST_OK && !verify_quick(v) && !v->events_lost)
         rc = verify_views(v);
     return rc == ECSHIST_OK ? verify_progress(v, v->total - (v->done < v->total ? v->done : 0))

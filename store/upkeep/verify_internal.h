@@ -185,7 +185,7 @@ void *verify_grow(void *items, size_t count, size_t *capacity, size_t size);
 
 /* -- verify_log.c -- */
 
-/* Lists the segments; finds the store's id by the first header that is right. */
+/* Lists the segments, anew each time; the store's id is that of the first header that is right. */
 int verify_list(struct verify *v) ECSHIST_CHECKED;
 int verify_log(struct verify *v) ECSHIST_CHECKED;
 /* A file of a segment, open for as long as it is used. -1: failed, v->error is filled. */

@@ -86,6 +86,9 @@ static int list_segments(struct verify *v)
         ehi_sys_close(fd);
         return rc;
     }
+    free(v->segments);
+    v->segments = NULL;
+    v->segment_count = 0;
     int rc = read_directory(v, dir);
     closedir(dir);
     if (rc == ECSHIST_OK && v->segment_count > 0)
@@ -155,7 +158,7 @@ static struct header_fault header_fault(const struct verify *v, const uint8_t *h
 }
 
 /* The store's id, by the first header that is right. */
-static int find_store_id(struct verify *v)
+static void find_store_id(struct verify *v)
 {
     for (size_t i = 0; i < v->segment_count && !v->has_store_id; i++) {
         uint8_t header[EHI_SEGMENT_HEADER_BYTES];
@@ -170,13 +173,14 @@ static int find_store_id(struct verify *v)
         v->seed = ehi_get_le64(v->store_id) ^ ehi_get_le64(v->store_id + 8);
         v->has_store_id = true;
     }
-    return ECSHIST_OK;
 }
 
 int verify_list(struct verify *v)
 {
     int rc = list_segments(v);
-    return rc == ECSHIST_OK ? find_store_id(v) : rc;
+    if (rc == ECSHIST_OK && !v->has_store_id)
+        find_store_id(v);
+    return rc;
 }
 
 /* The segment cannot be read at all. */
