@@ -14,7 +14,8 @@
  * HOOK       = id, target_arn, target_type, status, timeout_action, expires_at, extra
  * revision   = [arn, document_seq, first_seq, observed, created]
  * service    = [arn, first_seq, restated, inactive, current_revision_arn, current_finished,
- *               current_created_seq, [by_status …]]
+ *               current_created_seq, stated_revision_arn, stated_finished, stated_created_seq,
+ *               [by_status …]]
  */
 #include "codec/state.h"
 
@@ -28,7 +29,7 @@ enum {
     SUMMARY_VALUES = 6,
     HOOK_VALUES = 7,
     REVISION_VALUES = 5,
-    SERVICE_VALUES = 8,
+    SERVICE_VALUES = 11,
     STATUS_COUNTS = 16,
     /* A hook's extra members stand one level deeper than in the event that they came in. */
     STATE_NESTING = ECSHIST_MAX_NESTING + 2
@@ -216,6 +217,9 @@ int ehi_service_encode(const struct ehi_service *s, struct ehi_buffer *out)
     put_optional(&packer, s->current_revision_arn);
     put_time(&packer, s->current_finished_at_us);
     ehi_pack_int(&packer, (int64_t)s->current_created_seq);
+    put_optional(&packer, s->stated_revision_arn);
+    put_time(&packer, s->stated_finished_at_us);
+    ehi_pack_int(&packer, (int64_t)s->stated_created_seq);
     ehi_pack_array(&packer, STATUS_COUNTS);
     for (unsigned i = 0; i < STATUS_COUNTS; i++)
         ehi_pack_int(&packer, (int64_t)s->by_status[i]);
@@ -532,6 +536,9 @@ int ehi_service_decode(struct ehi_slice bytes, struct ehi_service *out, struct e
     service.current_revision_arn = get_optional(&r);
     service.current_finished_at_us = get_time(&r);
     service.current_created_seq = get_seq(&r);
+    service.stated_revision_arn = get_optional(&r);
+    service.stated_finished_at_us = get_time(&r);
+    service.stated_created_seq = get_seq(&r);
     if (open_list(&r, 1) != STATUS_COUNTS)
         fail(&r);
     for (unsigned i = 0; i < STATUS_COUNTS; i++)

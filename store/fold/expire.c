@@ -258,6 +258,9 @@ static int restate_service(struct expiring *x, struct stated *stated, struct ehi
     service->current_revision_arn = s->current_revision_arn;
     service->current_finished_at_us = s->current_finished_at_us;
     service->current_created_seq = s->current_created_seq;
+    service->stated_revision_arn = s->current_revision_arn;
+    service->stated_finished_at_us = s->current_finished_at_us;
+    service->stated_created_seq = s->current_created_seq;
     if (rc == ECSHIST_OK)
         rc = restate_timeline(x, stated->id);
     return rc == ECSHIST_OK ? put_service(x, stated) : rc;

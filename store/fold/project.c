@@ -361,25 +361,44 @@ static bool current_candidate(const struct ehi_deployment *d, struct ehi_slice *
     return revision->data != NULL;
 }
 
-static void offer_current(struct ehi_service *service, const struct ehi_deployment *d)
+static void offer(struct ehi_service *service, struct ehi_slice revision, int64_t finished_at_us,
+                  uint64_t created_seq)
 {
-    struct ehi_slice revision;
-    if (!current_candidate(d, &revision))
-        return;
     bool newer = service->current_revision_arn.data == NULL ||
-                 d->finished_at_us > service->current_finished_at_us ||
-                 (d->finished_at_us == service->current_finished_at_us &&
-                  d->created_seq >= service->current_created_seq);
+                 finished_at_us > service->current_finished_at_us ||
+                 (finished_at_us == service->current_finished_at_us &&
+                  created_seq >= service->current_created_seq);
     if (!newer)
         return;
     service->current_revision_arn = revision;
-    service->current_finished_at_us = d->finished_at_us;
-    service->current_created_seq = d->created_seq;
+    service->current_finished_at_us = finished_at_us;
+    service->current_created_seq = created_seq;
 }
 
-static int offer_indexed(struct ehi_batch *batch, struct ehi_service *service,
-                         uint64_t deployment_id, struct ecshist_error *error)
+static void offer_current(struct ehi_service *service, const struct ehi_deployment *d)
 {
+    struct ehi_slice revision;
+    if (current_candidate(d, &revision))
+        offer(service, revision, d->finished_at_us, d->created_seq);
+}
+
+/* Looking at all deployments again. */
+struct recomputing {
+    struct ehi_batch *batch;
+    struct subject *service;
+    bool stated_is_here; /* the deployment of what was stated is one of them */
+};
+
+static void offer_again(struct recomputing *r, const struct ehi_deployment *d)
+{
+    struct ehi_service *service = &r->service->as.service;
+    r->stated_is_here = r->stated_is_here || d->created_seq == service->stated_created_seq;
+    offer_current(service, d);
+}
+
+static int offer_indexed(struct recomputing *r, uint64_t deployment_id, struct ecshist_error *error)
+{
+    struct ehi_batch *batch = r->batch;
     for (const struct subject *s = batch->subjects; s != NULL; s = s->next) {
         if (s->id == deployment_id)
             return ECSHIST_OK; /* the batch has it in a newer state */
@@ -392,32 +411,41 @@ static int offer_indexed(struct ehi_batch *batch, struct ehi_service *service,
     struct ehi_deployment d;
     rc = ehi_deployment_decode(state, &batch->arena, &d, error);
     if (rc == ECSHIST_OK)
-        offer_current(service, &d);
+        offer_again(r, &d);
     return rc;
 }
 
-/* An observation took back what made a revision the current one: look at all deployments again. */
-static int recompute_current(struct ehi_batch *batch, struct subject *service,
-                             struct ecshist_error *error)
+static int offer_all_indexed(struct recomputing *r, struct ecshist_error *error)
 {
-    service->as.service.current_revision_arn = EHI_SLICE_EMPTY;
-    for (const struct subject *s = batch->subjects; s != NULL; s = s->next) {
-        if (s->kind == EHI_ARN_DEPLOYMENT && s->service == service && subject_exists(s))
-            offer_current(&service->as.service, &s->as.deployment);
-    }
-    if (service->is_new)
-        return ECSHIST_OK;
     struct ehi_db_walk walk;
-    ehi_db_listed(&walk, batch->txn, service->id, NULL);
     struct ehi_db_listed row;
     bool found = true;
     int rc = ECSHIST_OK;
+    ehi_db_listed(&walk, r->batch->txn, r->service->id, NULL);
     while (rc == ECSHIST_OK && found) {
         rc = ehi_db_listed_next(&walk, &row, &found, error);
         if (rc == ECSHIST_OK && found)
-            rc = offer_indexed(batch, &service->as.service, row.deployment_id, error);
+            rc = offer_indexed(r, row.deployment_id, error);
     }
     ehi_db_walk_end(&walk);
+    return rc;
+}
+
+/* An observation took back what made a revision the current one. */
+static int recompute_current(struct ehi_batch *batch, struct subject *service,
+                             struct ecshist_error *error)
+{
+    struct recomputing r = {batch, service, false};
+    struct ehi_service *state = &service->as.service;
+    state->current_revision_arn = EHI_SLICE_EMPTY;
+    for (const struct subject *s = batch->subjects; s != NULL; s = s->next) {
+        if (s->kind == EHI_ARN_DEPLOYMENT && s->service == service && subject_exists(s))
+            offer_again(&r, &s->as.deployment);
+    }
+    int rc = service->is_new ? ECSHIST_OK : offer_all_indexed(&r, error);
+    if (rc == ECSHIST_OK && state->stated_revision_arn.data != NULL && !r.stated_is_here)
+        offer(state, state->stated_revision_arn, state->stated_finished_at_us,
+              state->stated_created_seq);
     return rc;
 }
 

@@ -86,6 +86,10 @@ struct ehi_service {
     struct ehi_slice current_revision_arn; /* data NULL: none */
     int64_t current_finished_at_us;        /* of the deployment that set it */
     uint64_t current_created_seq;
+    /* The current revision as the newest history-expired stated it: its deployment may be gone. */
+    struct ehi_slice stated_revision_arn; /* data NULL: none */
+    int64_t stated_finished_at_us;
+    uint64_t stated_created_seq;
 };
 
 #endif
