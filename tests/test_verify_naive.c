@@ -122,6 +122,104 @@ Test(verify_naive, agrees_with_the_reducer)
     free(run);
 }
 
+/* -- streams that are folded wrongly are seen --------------------------------------------------- */
+
+/* What a rule that is wrong would do, done to the event that the naive rules are given. */
+static const char *const mistakes[] = {
+    "a later time",      "no reason",        "the other stop", "failed for healthy",
+    "of another task's", "no desired count", "fewer updates",  "no hook status",
+    "the other action",  "no configuration", "another stage",  "fewer sources",
+};
+enum { MISTAKES = sizeof(mistakes) / sizeof(mistakes[0]), NO_MISTAKE = MISTAKES };
+
+static void mistake(struct ehi_event *e, int which)
+{
+    switch (which) {
+    case 0:
+        e->time_us++;
+        break;
+    case 1:
+        e->reason = EHI_SLICE_EMPTY;
+        break;
+    case 2:
+        e->stop_type = e->stop_type == EHI_STOP_ABORT ? EHI_STOP_ROLLBACK : EHI_STOP_ABORT;
+        break;
+    case 3:
+        e->type = e->type == EHI_TASK_FAILED ? EHI_TASK_HEALTHY : e->type;
+        break;
+    case 4:
+        e->revision_arn = EHI_SLICE_LITERAL("another");
+        break;
+    case 5:
+        e->has_desired = false;
+        break;
+    case 6:
+        e->update_count = e->update_count > 1 ? 1 : e->update_count;
+        break;
+    case 7:
+        e->hook.status = 0;
+        break;
+    case 8:
+        e->action = e->action == EHI_ACTION_CONTINUE ? EHI_ACTION_ROLLBACK : EHI_ACTION_CONTINUE;
+        break;
+    case 9:
+        e->configuration.document = EHI_SLICE_EMPTY;
+        break;
+    case 10:
+        e->stage++;
+        break;
+    case 11:
+        e->source_count = e->source_count > 1 ? 1 : e->source_count;
+        break;
+    default:
+        break;
+    }
+}
+
+static bool seen_in_stream(struct run *run, uint64_t seed, int which)
+{
+    struct random_events random = {0};
+    bool seen = false;
+    memset(run, 0, sizeof(*run));
+    random_events_start(&random, seed);
+    for (uint64_t seq = 1; seq <= STREAM_EVENTS; seq++) {
+        struct ehi_event event;
+        enum ehi_applied applied = EHI_APPLIED;
+        enum ehi_naive result;
+        const char *why;
+        if (!decode_next(run, &random, seq, &event))
+            continue;
+        int d = deployment_of(&event);
+        struct ehi_deployment before = run->naive[d];
+        int rc = ehi_reduce(&run->reduced[d], &event, &run->arena, &applied, NULL);
+        mistake(&event, which);
+        cr_assert_eq(ehi_naive_deployment(&run->naive[d], &event, &run->arena, &result, &why, NULL),
+                     ECSHIST_OK);
+        if (rc == ECSHIST_OK && applied == EHI_DUPLICATE)
+            run->naive[d] = before;
+        else
+            seen = seen || (result == EHI_NAIVE_APPLIED) != (rc == ECSHIST_OK);
+        seen = seen || verify_deployment_difference(&run->reduced[d], &run->naive[d]) != NULL;
+    }
+    random_events_end(&random);
+    ehi_arena_free(&run->arena);
+    return seen;
+}
+
+Test(verify_naive, every_mistake_is_seen)
+{
+    struct run *run = calloc(1, sizeof(*run));
+    for (int which = 0; which < MISTAKES; which++) {
+        uint64_t seed = 1;
+        while (seed <= 200 && !seen_in_stream(run, seed, which))
+            seed++;
+        cr_assert_leq(seed, 200, "not seen: %s", mistakes[which]);
+    }
+    for (uint64_t seed = 1; seed <= 200; seed++)
+        cr_assert_not(seen_in_stream(run, seed, NO_MISTAKE));
+    free(run);
+}
+
 /* -- the comparison can fail ------------------------------------------------------------------- */
 
 #define TEXT(text) EHI_SLICE_LITERAL(text)

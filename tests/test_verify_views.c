@@ -872,6 +872,38 @@ Test(verify_views, random_stores_are_clean)
     }
 }
 
+#ifdef ECSHIST_TEST_HOOKS
+/* States are let go of their events after each one, and come out the same. */
+Test(verify_views, states_that_are_copied_at_every_event)
+{
+    verify_test_events_at_once = 1;
+    look_clean(path, 0);
+    for (uint64_t seed = 200; seed < 210; seed++) {
+        char *other = store_dir_path(dir, "other");
+        ecshist_store *store = store_dir_open(other);
+        append_random(store, seed, 400);
+        ecshist_close(store);
+        look_clean(other, 0);
+        store_dir_unlink(other);
+        free(other);
+    }
+}
+#endif
+
+static void add_expiry(MDB_val *key, MDB_val *value)
+{
+    memset(key->mv_data, 0, 8); /* the timeline of no subject */
+    ehi_put_le16(bytes_of(value) + 20, EHI_HISTORY_EXPIRED);
+}
+
+Test(verify_views, I4_an_expiry_that_the_log_has_not)
+{
+    edit_row("timeline", 2, add_expiry);
+    look(path, 0, &found);
+    cr_assert_not_null(strstr(found.all, "timeline of history-expired events"), "%s", found.all);
+    heal();
+}
+
 Test(verify_views, findings_of_a_kind_are_counted_but_not_all_told)
 {
     struct ecshist_verify_options options = ECSHIST_VERIFY_OPTIONS_INIT;

@@ -75,8 +75,9 @@ ECSHIST_BEGIN
  * wait, up to two seconds, for whoever has the writers' lock, and look once more. Where the log
  * itself is damaged, the index is not compared with it.
  *
- * Needs about 48 bytes for each event, 200 for each deployment, and the events of one deployment
- * at a time in pieces of 1,000; QUICK needs as much as one frame.
+ * Needs about 60 bytes for each event (and as many again while they are sorted), 200 for each
+ * deployment, and the events of one deployment at a time, in pieces of 1,000; QUICK needs as much as
+ * one frame, and 1 MiB.
  *
  * Returns OK where it ran to its end, whatever it found. Errors: MISUSE, INVALID (unknown flags),
  * NO_STORE, IO (a file cannot be read), NO_MEMORY, END (on_finding or progress said stop).

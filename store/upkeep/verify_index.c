@@ -204,6 +204,8 @@ static void send_table(struct sender *s, struct ehi_db_txn *txn, enum ehi_db_tab
 static void send_tables(struct sender *s, struct ehi_db_txn *txn)
 {
     send_table(s, txn, EHI_DB_ARNS, "arns");
+    send_text(s, MESSAGE_EXPIRIES, "");
+    send_timeline(s, txn, 0);
     send_text(s, MESSAGE_TABLES, "");
     send_table(s, txn, EHI_DB_DEPLOYMENTS, "deployments");
     send_table(s, txn, EHI_DB_REVISIONS, "revisions");

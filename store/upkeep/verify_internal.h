@@ -323,7 +323,8 @@ enum verify_message_kind {
     MESSAGE_ARN,        /* hash, id, number (of the key); text: the ARN */
     MESSAGE_STATE,      /* bytes; of the ARN before it, where it has one */
     MESSAGE_TIMELINE,   /* struct ehi_db_entry[]; of the ARN before it */
-    MESSAGE_TABLES,     /* no more ARNs: whole tables follow */
+    MESSAGE_EXPIRIES,   /* no more ARNs: the timeline of no subject follows */
+    MESSAGE_TABLES,     /* whole tables follow */
     MESSAGE_OWNER,      /* a state: kind, id */
     MESSAGE_ROW,        /* of the timeline: id, number, other: seq of its first entry */
     MESSAGE_LISTED,     /* id, listed */
@@ -351,6 +352,7 @@ void verify_index_stop(struct verify_index *index);
 #ifdef ECSHIST_TEST_HOOKS
 /* Silence of the child, in milliseconds, that is taken for its end; what the child does first. */
 extern int verify_test_silence_ms;
+extern size_t verify_test_events_at_once;
 extern void (*verify_test_in_child)(void);
 #endif
 

@@ -22,6 +22,13 @@
 /* Events after which a deployment's state is copied, to let go of the events it borrows from. */
 enum { EVENTS_AT_ONCE = 1000 };
 
+#ifdef ECSHIST_TEST_HOOKS
+size_t verify_test_events_at_once = EVENTS_AT_ONCE;
+#define AT_ONCE verify_test_events_at_once
+#else
+#define AT_ONCE EVENTS_AT_ONCE
+#endif
+
 struct seen_id {
     struct ehi_hash128 hash;
     uint64_t seq;
@@ -270,7 +277,7 @@ static int fold_until(struct subject *s, uint64_t limit)
     while (rc == ECSHIST_OK && s->next < s->count && s->places[s->next].seq < limit) {
         rc = take_event(s, &s->places[s->next]);
         s->next++;
-        if (rc == ECSHIST_OK && s->held >= EVENTS_AT_ONCE)
+        if (rc == ECSHIST_OK && s->held >= AT_ONCE)
             rc = let_go(s);
     }
     return rc;
@@ -507,11 +514,6 @@ static int next_row(struct merge *m)
 {
     int rc = next_message(m);
     m->row.present = false;
-    while (rc == ECSHIST_OK && m->message.kind != MESSAGE_ARN &&
-           m->message.kind != MESSAGE_TABLES && m->message.kind != MESSAGE_END) {
-        m->has_message = false;
-        rc = next_message(m);
-    }
     return rc == ECSHIST_OK && m->message.kind == MESSAGE_ARN ? begin_row(m) : rc;
 }
 
@@ -557,8 +559,7 @@ static int next_subject(struct merge *m)
 static int lone_subject(struct merge *m)
 {
     struct subject *s = &m->subject;
-    bool missing =
-        verify_index_complete(m->v) || m->row.present || m->message.kind == MESSAGE_TABLES;
+    bool missing = m->row.present || m->message.kind == MESSAGE_EXPIRIES;
     int rc = ECSHIST_OK;
     if (missing && s->entry_count != 0 && !s->flux && s->arn.kind != EHI_ARN_SERVICE)
         rc = verify_finding(m->v, BROKEN_I3, (struct verify_at){0, 0, s->entries[0].seq},
@@ -649,10 +650,58 @@ static int count_expiries(struct verify *v)
     return rc;
 }
 
+static int expiries_differ(struct verify *v, uint64_t seq, const char *what)
+{
+    return verify_finding(v, BROKEN_I4, (struct verify_at){0, 0, seq},
+                          "the index's timeline of history-expired events %s", what);
+}
+
+/* The history-expired events have a timeline, of no subject; it comes before the tables. */
+static int compare_expiries(struct verify *v, struct merge *m)
+{
+    const struct verify_places *expiries = &v->expiries;
+    size_t next = 0;
+    m->has_message = false;
+    int rc = next_message(m);
+    for (; rc == ECSHIST_OK && m->message.kind == MESSAGE_TIMELINE; rc = next_message(m)) {
+        for (size_t at = 0; at + sizeof(struct ehi_db_entry) <= m->message.length;
+             at += sizeof(struct ehi_db_entry)) {
+            struct ehi_db_entry entry;
+            memcpy(&entry, m->message.bytes + at, sizeof(entry));
+            bool same = next < expiries->count && expiries->items[next].seq == entry.seq &&
+                        entry.type == EHI_HISTORY_EXPIRED;
+            if (!same)
+                return expiries_differ(v, entry.seq, "has another entry than the log has events");
+            next++;
+        }
+        m->has_message = false;
+    }
+    if (rc == ECSHIST_OK && m->message.kind == MESSAGE_TABLES && next < expiries->count &&
+        expiries->items[next].seq < v->limit)
+        rc = expiries_differ(v, expiries->items[next].seq, "lacks an event");
+    return rc;
+}
+
+/* To the tables, past what was not of use. */
+static int skip_to_tables(struct merge *m)
+{
+    int rc = ECSHIST_OK;
+    while (rc == ECSHIST_OK && m->message.kind != MESSAGE_TABLES &&
+           m->message.kind != MESSAGE_END) {
+        m->has_message = false;
+        rc = next_message(m);
+    }
+    return rc;
+}
+
 static int compare_whole(struct verify *v, struct merge *m)
 {
+    int rc = m->message.kind == MESSAGE_EXPIRIES ? compare_expiries(v, m) : ECSHIST_OK;
+    if (rc == ECSHIST_OK)
+        rc = skip_to_tables(m);
     bool tables = m->message.kind == MESSAGE_TABLES;
-    int rc = verify_services_settle(v, tables);
+    if (rc == ECSHIST_OK)
+        rc = verify_services_settle(v, tables);
     if (rc == ECSHIST_OK && tables)
         rc = verify_tables_read(v);
     if (rc == ECSHIST_OK && v->has_head)
