@@ -238,16 +238,16 @@ static void another_status(struct ehi_db_head *head)
 {
     head->by_status[ECSHIST_STATUS_STOPPED]++;
 }
-static void another_time(struct ehi_db_head *head)
+static void another_expiry(struct ehi_db_head *head)
 {
-    head->max_time_us++;
+    head->last_expired_seq++;
 }
 
 Test(verify_views, I6_each_count)
 {
     void (*const changes[])(struct ehi_db_head *) = {one_event_more,    one_ignored_less,
                                                      one_revision_more, one_service_more,
-                                                     another_status,    another_time};
+                                                     another_status,    another_expiry};
     for (size_t i = 0; i < 6; i++) {
         set_head(changes[i]);
         expect_only("I6");

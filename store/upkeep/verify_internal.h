@@ -165,7 +165,6 @@ struct verify {
     /* Of the events before the limit that are not expired. */
     uint64_t event_count, ignored_count, revision_count;
     uint64_t by_status[16];
-    int64_t min_time_us, max_time_us;
     bool any_in_flux; /* a compaction that the snapshot has not seen is taking events away */
 };
 

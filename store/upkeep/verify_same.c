@@ -150,9 +150,11 @@ static bool same_counts(const struct ehi_service *a, const struct ehi_service *b
 const char *verify_service_difference(const struct ehi_service *a, const struct ehi_service *b)
 {
     bool has_current = a->current_revision_arn.data != NULL;
+    bool has_stated = a->stated_revision_arn.data != NULL;
     const struct member members[] = {
         {"serviceArn", ehi_slice_equal(a->arn, b->arn)},
         {"the seq of its first event", a->first_seq == b->first_seq},
+        {"that something of it has expired", a->restated == b->restated},
         {"status", a->inactive == b->inactive},
         {"its deployments by status", same_counts(a, b)},
         {"currentServiceRevisionArn", same_text(a->current_revision_arn, b->current_revision_arn)},
@@ -161,6 +163,11 @@ const char *verify_service_difference(const struct ehi_service *a, const struct 
          !has_current || a->current_finished_at_us == b->current_finished_at_us},
         {"the seq of its current deployment",
          !has_current || a->current_created_seq == b->current_created_seq},
+        {"the revision that was stated", same_text(a->stated_revision_arn, b->stated_revision_arn)},
+        {"the end of the deployment that was stated",
+         !has_stated || a->stated_finished_at_us == b->stated_finished_at_us},
+        {"the seq of the deployment that was stated",
+         !has_stated || a->stated_created_seq == b->stated_created_seq},
     };
     return FIRST_DIFFERENCE(members);
 }

@@ -206,6 +206,7 @@ static int compare_steps(const void *a, const void *b)
 struct folding {
     bool exists, inactive;
     uint64_t first_seq;
+    const struct verify_restated *stated; /* NULL: nothing of it has ever expired */
 };
 
 static int refuse_step(struct verify *v, const struct service *s, const struct verify_step *step,
@@ -216,10 +217,13 @@ static int refuse_step(struct verify *v, const struct service *s, const struct v
                           EHI_FMT(s->arn));
 }
 
+/* covered: what the service was to this step may have expired; it is stated later. */
 static int take_step(struct verify *v, const struct service *s, const struct verify_step *step,
-                     struct folding *f)
+                     bool covered, struct folding *f)
 {
     bool own = step->kind == STEP_DELETED || step->kind == STEP_IGNORED;
+    if (own && covered)
+        return ECSHIST_OK;
     if (own && !f->exists)
         return refuse_step(v, s, step, "there is no such service");
     if (step->kind == STEP_DELETED && f->inactive)
@@ -237,7 +241,10 @@ static int take_step(struct verify *v, const struct service *s, const struct ver
 /* What a history-expired states holds from there on. */
 static void restate(const struct verify_restated *r, struct folding *f)
 {
-    *f = (struct folding){!r->gone, !r->gone && r->inactive, r->seq};
+    *f = (struct folding){.exists = !r->gone,
+                          .inactive = !r->gone && r->inactive,
+                          .first_seq = r->seq,
+                          .stated = r->gone ? NULL : r};
 }
 
 static void set_view(struct service *s, const struct folding *f)
@@ -246,6 +253,12 @@ static void set_view(struct service *s, const struct folding *f)
     s->view =
         (struct ehi_service){.arn = s->arn, .first_seq = f->first_seq, .inactive = f->inactive};
     memcpy(s->view.by_status, s->by_status, sizeof(s->by_status));
+    if (f->stated == NULL)
+        return;
+    s->view.restated = true;
+    s->view.stated_revision_arn = f->stated->current_revision_arn;
+    s->view.stated_finished_at_us = f->stated->current_finished_at_us;
+    s->view.stated_created_seq = f->stated->current_created_seq;
 }
 
 /* Steps and restatements in the order of seq. The view is as of the limit; rules hold to the end. */
@@ -269,7 +282,7 @@ static int fold_steps(struct verify *v, struct service *s)
         for (; at < count && restated[at].seq < seq; at++)
             restate(&restated[at], &f);
         if (i < s->step_count)
-            rc = take_step(v, s, &s->steps[i], &f);
+            rc = take_step(v, s, &s->steps[i], count > 0 && seq < restated[count - 1].seq, &f);
     }
     return rc;
 }
@@ -284,22 +297,17 @@ static bool still_has(const struct service *s, uint64_t created_seq)
 }
 
 /* The newest that ended well; of those that are expired, the one that was stated. */
-static void set_current(const struct verify *v, struct service *s)
+static void set_current(struct service *s)
 {
-    size_t count;
-    const struct verify_restated *restated = verify_restated_of(v, s->hash, &count);
-    while (count > 0 && restated[count - 1].seq >= v->limit)
-        count--;
-    const struct verify_restated *last = count > 0 ? &restated[count - 1] : NULL;
-    bool stated = last != NULL && last->current_revision_arn.data != NULL &&
-                  !still_has(s, last->current_created_seq);
+    struct ehi_service *view = &s->view;
+    bool stated = view->stated_revision_arn.data != NULL && !still_has(s, view->stated_created_seq);
     bool other =
-        stated && (s->best_arn.data == NULL || last->current_finished_at_us > s->best_finished_us ||
-                   (last->current_finished_at_us == s->best_finished_us &&
-                    last->current_created_seq > s->best_seq));
-    s->view.current_revision_arn = other ? last->current_revision_arn : s->best_arn;
-    s->view.current_finished_at_us = other ? last->current_finished_at_us : s->best_finished_us;
-    s->view.current_created_seq = other ? last->current_created_seq : s->best_seq;
+        stated && (s->best_arn.data == NULL || view->stated_finished_at_us > s->best_finished_us ||
+                   (view->stated_finished_at_us == s->best_finished_us &&
+                    view->stated_created_seq > s->best_seq));
+    view->current_revision_arn = other ? view->stated_revision_arn : s->best_arn;
+    view->current_finished_at_us = other ? view->stated_finished_at_us : s->best_finished_us;
+    view->current_created_seq = other ? view->stated_created_seq : s->best_seq;
 }
 
 /* -- comparing --------------------------------------------------------------------------------- */
@@ -336,7 +344,7 @@ static int settle(struct verify *v, struct service *s, bool compared)
     int rc = fold_steps(v, s);
     if (rc != ECSHIST_OK)
         return rc;
-    set_current(v, s);
+    set_current(s);
     if (s->step_count > 0)
         v->result.subjects++;
     return compared && (s->exists || s->in_index) ? compare(v, s) : ECSHIST_OK;

@@ -123,10 +123,6 @@ static void count_event(struct verify *v, const struct ehi_event *event)
 {
     if (event->seq >= v->limit)
         return;
-    if (v->event_count == 0 || event->time_us < v->min_time_us)
-        v->min_time_us = event->time_us;
-    if (v->event_count == 0 || event->time_us > v->max_time_us)
-        v->max_time_us = event->time_us;
     v->event_count++;
     v->ignored_count += event->flags & EHI_EVENT_IGNORED;
 }
@@ -373,6 +369,9 @@ struct row {
     enum ehi_arn_kind kind;
     char arn[EHI_ARN_BUFFER];
     struct ehi_slice state; /* in the arena of rows; data NULL: none */
+    /* Of a service: what restates it since it is there; an entry of its timeline each. */
+    const struct verify_restated *restated;
+    size_t restated_count, restated_next;
 };
 
 struct merge {
@@ -417,6 +416,8 @@ static int compare_entries(struct subject *s, const struct verify_message *m)
     for (size_t i = 0; i < count && rc == ECSHIST_OK && !s->timeline_differs; i++) {
         struct ehi_db_entry entry;
         memcpy(&entry, m->bytes + i * sizeof(entry), sizeof(entry));
+        if (entry.type == EHI_HISTORY_EXPIRED && s->arn.kind == EHI_ARN_SERVICE)
+            continue; /* not of its own: compare_restated */
         if (s->compared == s->entry_count || entry.seq < s->entries[s->compared].seq)
             rc = differs(s, entry.seq, "has an entry of an event that is not one of its own");
         else if (entry.seq > s->entries[s->compared].seq)
@@ -494,7 +495,8 @@ static int begin_row(struct merge *m)
     const struct verify_message *message = &m->message;
     struct row *row = &m->row;
     size_t length = message->length < sizeof(row->arn) ? message->length : sizeof(row->arn) - 1;
-    *row = (struct row){true, message->hash, message->id, message->arn_kind, {0}, EHI_SLICE_EMPTY};
+    *row = (struct row){
+        .present = true, .hash = message->hash, .id = message->id, .kind = message->arn_kind};
     memcpy(row->arn, message->bytes, length);
     row->arn[length] = '\0';
     m->has_message = false;
@@ -509,6 +511,48 @@ static int begin_row(struct merge *m)
                           "the index has an ARN at another hash than its own: %s", row->arn);
 }
 
+static int restated_differs(struct verify *v, const struct row *row, uint64_t seq, const char *what)
+{
+    return verify_finding(v, BROKEN_I4, (struct verify_at){0, 0, seq},
+                          "the index's timeline of %s %s of a history-expired event", row->arn,
+                          what);
+}
+
+static int compare_restated(struct verify *v, struct row *row, const struct verify_message *m)
+{
+    int rc = ECSHIST_OK;
+    size_t count = m->length / sizeof(struct ehi_db_entry);
+    for (size_t i = 0; i < count && rc == ECSHIST_OK; i++) {
+        struct ehi_db_entry entry;
+        memcpy(&entry, m->bytes + i * sizeof(entry), sizeof(entry));
+        if (entry.type != EHI_HISTORY_EXPIRED)
+            continue;
+        bool same = row->restated_next < row->restated_count &&
+                    row->restated[row->restated_next].seq == entry.seq;
+        if (!same)
+            rc = restated_differs(v, row, entry.seq, "has another entry than there is");
+        row->restated_next++;
+    }
+    return rc;
+}
+
+/* What restates the service, as far as the index has applied it, and since it went for the last time. */
+static void find_restated(struct verify *v, struct row *row)
+{
+    size_t count;
+    row->restated = verify_restated_of(v, row->hash, &count);
+    while (count > 0 && row->restated[count - 1].seq >= v->limit)
+        count--;
+    for (size_t i = count; i > 0; i--) {
+        if (!row->restated[i - 1].gone)
+            continue;
+        row->restated += i;
+        count -= i;
+        break;
+    }
+    row->restated_count = count;
+}
+
 /* The next ARN of the index, if there is one. */
 static int next_row(struct merge *m)
 {
@@ -518,9 +562,12 @@ static int next_row(struct merge *m)
 }
 
 /* State and timeline of the row. s: its subject in the log; NULL: there is none. */
-static int read_row(struct merge *m, struct subject *s)
+static int read_row(struct merge *m, struct subject *s, bool flux)
 {
     ehi_arena_reset(&m->row_arena);
+    bool is_service = m->row.kind == EHI_ARN_SERVICE;
+    if (is_service)
+        find_restated(m->v, &m->row);
     int rc = next_message(m);
     while (rc == ECSHIST_OK &&
            (m->message.kind == MESSAGE_STATE || m->message.kind == MESSAGE_TIMELINE)) {
@@ -532,10 +579,15 @@ static int read_row(struct merge *m, struct subject *s)
         } else if (s != NULL && !s->flux) {
             rc = compare_entries(s, &m->message);
         }
+        if (rc == ECSHIST_OK && is_service && !flux && m->message.kind == MESSAGE_TIMELINE)
+            rc = compare_restated(m->v, &m->row, &m->message);
         m->has_message = false;
         if (rc == ECSHIST_OK)
             rc = next_message(m);
     }
+    if (rc == ECSHIST_OK && is_service && !flux && m->row.restated_next < m->row.restated_count)
+        rc = restated_differs(m->v, &m->row, m->row.restated[m->row.restated_next].seq,
+                              "lacks the entry");
     return rc;
 }
 
@@ -580,7 +632,7 @@ static int take_row(struct merge *m, struct subject *s)
     bool flux = s != NULL ? s->flux
                           : verify_expired_before(v, row->hash, UINT64_MAX) >= v->limit ||
                                 (count > 0 && restated[count - 1].seq >= v->limit);
-    int rc = read_row(m, s);
+    int rc = read_row(m, s, flux);
     if (rc == ECSHIST_OK && row->kind >= EHI_ARN_SERVICE && row->kind <= EHI_ARN_REVISION)
         rc = verify_tables_id(v, row->id, row->kind, flux);
     if (rc == ECSHIST_OK && row->kind == EHI_ARN_SERVICE)
