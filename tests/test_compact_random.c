@@ -28,6 +28,7 @@ struct subject {
 struct run {
     struct pair pair;
     struct random_events random;
+    const char *path;
     uint64_t seed;
     int64_t cutoff_us;
     bool keep_last;
@@ -277,8 +278,28 @@ static void check_all(struct run *run, const char *when)
         check_subject(run, &run->subjects[i], when);
 }
 
+static bool tell(void *context, const struct ecshist_finding *finding)
+{
+    const struct run *run = context;
+    fprintf(stderr, "seed %llu: %s, event %llu: %s\n", (unsigned long long)run->seed,
+            finding->invariant, (unsigned long long)finding->seq, finding->text);
+    return true;
+}
+
+/* By the rules as they are written down a second time in the library. */
+static void verify(struct run *run)
+{
+    struct ecshist_verify_result result = ECSHIST_VERIFY_RESULT_INIT;
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    int rc = ecshist_verify(run->path, NULL, tell, run, &result, &error);
+    cr_assert(rc == ECSHIST_OK && result.finding_count == 0, "seed %llu: %d, %s",
+              (unsigned long long)run->seed, rc, error.message);
+}
+
 static void check_rebuild(struct run *run)
 {
+    if (random_percent(&run->random, 30))
+        verify(run);
     char *live = hold_all(run->pair.store);
     struct ecshist_error error = ECSHIST_ERROR_INIT;
     int rc = ecshist_rebuild_index(run->pair.store, NULL, NULL, &error);
@@ -354,7 +375,7 @@ static void choose(struct run *run)
 /* Whether the outcome was open. */
 static bool run_seed(uint64_t seed, const char *path)
 {
-    struct run run = {.seed = seed};
+    struct run run = {.path = path, .seed = seed};
     run.pair.naive = naive_new();
     run.pair.store = store_dir_open(path);
     random_events_start(&run.random, seed);

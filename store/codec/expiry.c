@@ -1,7 +1,7 @@
 /*
  * {"cutoff": TIME, "keepLast": BOOL, "services": [
  *    {"serviceArn": ARN, "status": "ACTIVE" | "INACTIVE" (absent: gone),
- *     "currentServiceRevisionArn": ARN, "finishedAt": TIME, "createdSeq": SEQ,
+ *     "currentServiceRevisionArn": ARN, "createdSeq": SEQ, "finishedAt": TIME,
  *     "serviceDeployments": [ID...], "serviceRevisions": [ID...]}...]}
  * Times are RFC 3339 to the microsecond.
  */
@@ -46,8 +46,9 @@ static void pack_ids(struct ehi_packer *packer, const char *name, const struct e
 static void pack_service(struct ehi_packer *packer, const struct ehi_expired_service *s)
 {
     bool has_current = !s->gone && s->current_revision_arn.data != NULL;
-    ehi_pack_map(packer, 1u + !s->gone + (has_current ? 3 : 0) + (s->deployment_count != 0) +
-                             (s->revision_count != 0));
+    bool has_end = has_current && s->current_finished_at_us != EHI_TIME_NONE;
+    ehi_pack_map(packer, 1u + !s->gone + (has_current ? 2 : 0) + has_end +
+                             (s->deployment_count != 0) + (s->revision_count != 0));
     pack_name(packer, "serviceArn");
     ehi_pack_text(packer, s->arn);
     if (!s->gone) {
@@ -57,10 +58,11 @@ static void pack_service(struct ehi_packer *packer, const struct ehi_expired_ser
     if (has_current) {
         pack_name(packer, "currentServiceRevisionArn");
         ehi_pack_text(packer, s->current_revision_arn);
-        pack_time(packer, "finishedAt", s->current_finished_at_us);
         pack_name(packer, "createdSeq");
         ehi_pack_int(packer, (int64_t)s->current_created_seq);
     }
+    if (has_end)
+        pack_time(packer, "finishedAt", s->current_finished_at_us);
     pack_ids(packer, "serviceDeployments", s->deployments, s->deployment_count);
     pack_ids(packer, "serviceRevisions", s->revisions, s->revision_count);
 }
@@ -162,7 +164,10 @@ static int read_current(const struct ehi_value *map, struct ehi_expired_service 
         return malformed("createdSeq", error);
     out->current_revision_arn = arn->u.string;
     out->current_created_seq = (uint64_t)seq->u.integer;
-    return read_time(map, "finishedAt", &out->current_finished_at_us, error);
+    out->current_finished_at_us = EHI_TIME_NONE;
+    return ehi_value_member(map, "finishedAt") == NULL
+               ? ECSHIST_OK
+               : read_time(map, "finishedAt", &out->current_finished_at_us, error);
 }
 
 static int read_service(const struct ehi_value *map, struct ehi_arena *arena,

@@ -15,7 +15,7 @@ struct ehi_expired_service {
     struct ehi_slice arn;
     bool gone; /* the service itself; nothing below is stated then but the lists */
     bool inactive;
-    struct ehi_slice current_revision_arn; /* data NULL: none; then the two below are 0 */
+    struct ehi_slice current_revision_arn; /* data NULL: none; then the two below mean nothing */
     int64_t current_finished_at_us;
     uint64_t current_created_seq;
     struct ehi_slice *deployments, *revisions;

@@ -88,8 +88,8 @@ static int read_current(struct reading *r, const struct ehi_value *entry,
     if (arn == NULL)
         return ECSHIST_OK;
     if (arn->kind != EHI_VALUE_STRING || seq == NULL || seq->kind != EHI_VALUE_INT ||
-        finished == NULL ||
-        ehi_time_from_value(finished, &out->current_finished_at_us, NULL) != ECSHIST_OK)
+        (finished != NULL &&
+         ehi_time_from_value(finished, &out->current_finished_at_us, NULL) != ECSHIST_OK))
         return bad_event(r, "states a current revision without its place");
     out->current_created_seq = (uint64_t)seq->u.integer;
     out->current_revision_arn = ehi_arena_copy(&r->v->arena, arn->u.string);
@@ -110,7 +110,8 @@ static int read_service(struct reading *r, const struct ehi_value *entry, int64_
         .seq = r->place->seq,
         .cutoff_us = cutoff_us,
         .gone = status == NULL,
-        .inactive = status != NULL && ehi_slice_is(status->u.string, "INACTIVE")};
+        .inactive = status != NULL && ehi_slice_is(status->u.string, "INACTIVE"),
+        .current_finished_at_us = EHI_TIME_NONE};
     int rc = read_current(r, entry, &restated);
     if (rc == ECSHIST_OK)
         rc = add_restated(r, &restated);
