@@ -84,6 +84,17 @@ if [ "$(id -u)" -eq 0 ]; then
     expect 0 setpriv --reuid=65534 --regid=65534 --clear-groups "$BIN/ecshist-admin" verify --store "$ECSHIST_STORE"
     says out "all is well"
     [ "$(find "$ECSHIST_STORE" -type f -exec sha256sum {} + | sort)" = "$before" ] || fail "it has written"
+    # Beside others the index cannot be read without LMDB's list of readers; the log can.
+    ecshist-dump --follow >/dev/null &
+    reader=$!
+    sleep 0.3
+    for option in "" --quick; do
+        # shellcheck disable=SC2086
+        expect "$([ -z "$option" ] && echo 3 || echo 0)" setpriv --reuid=65534 --regid=65534 --clear-groups \
+            "$BIN/ecshist-admin" verify --store "$ECSHIST_STORE" $option
+        [ -n "$option" ] || says err "is in use"
+    done
+    kill "$reader" && wait "$reader" || true
     chmod -R u+w "$ECSHIST_STORE"
 else
     chmod -R a-w "$ECSHIST_STORE"

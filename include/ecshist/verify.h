@@ -80,7 +80,8 @@ ECSHIST_BEGIN
  * one frame, and 1 MiB.
  *
  * Returns OK where it ran to its end, whatever it found. Errors: MISUSE, INVALID (unknown flags),
- * NO_STORE, IO (a file cannot be read), NO_MEMORY, END (on_finding or progress said stop).
+ * NO_STORE, IO (a file cannot be read; or others have the store open, and this user may not write to
+ * index/lock.mdb), NO_MEMORY, END (on_finding or progress said stop).
  * Thread-safe; the child is forked from the calling thread.
  */
 ECSHIST_API int ecshist_verify(const char *path, const struct ecshist_verify_options *options,

@@ -305,6 +305,20 @@ static enum trust settled_trust(const struct verify *v)
     return trust_of(v);
 }
 
+/*
+ * Who may not write to LMDB's list of readers can read only what nobody writes to: writers would
+ * use the pages again that are being read.
+ */
+static bool kept_out(const struct verify *v)
+{
+    if (faccessat(v->dir_fd, "index/lock.mdb", R_OK | W_OK, AT_EACCESS) == 0)
+        return false;
+    bool alone = flock(v->dir_fd, LOCK_EX | LOCK_NB) == 0;
+    if (alone)
+        (void)flock(v->dir_fd, LOCK_UN);
+    return !alone;
+}
+
 /* What a crash of LMDB would leave behind: words on stderr, a core, a report of a sanitizer. */
 static void die_quietly(void)
 {
@@ -336,6 +350,8 @@ static void serve(const struct verify *v, int fd)
     if (trust != TRUSTED)
         send_message(&sender, (struct wire){.kind = MESSAGE_NO_INDEX, .number = trust},
                      trust_texts[trust], strlen(trust_texts[trust]));
+    else if (kept_out(v))
+        send_text(&sender, MESSAGE_KEPT_OUT, "");
     else if (open_unswapped(v, &db, &error) != ECSHIST_OK)
         send_text(&sender, MESSAGE_UNREADABLE, error.message);
     else
@@ -526,6 +542,11 @@ int verify_index_next(struct verify *v, struct verify_message *out)
             v->index->complete = v->index->over = true;
             return ECSHIST_OK;
         }
+        if (out->kind == MESSAGE_KEPT_OUT)
+            return ehi_fail(v->error, ECSHIST_IO,
+                            "%s is in use, and this user may not write to index/lock.mdb, without "
+                            "which the index cannot be read meanwhile",
+                            v->path);
         if (out->kind != MESSAGE_UNREADABLE && out->kind != MESSAGE_NO_INDEX)
             return ECSHIST_OK;
         v->index->told = true;

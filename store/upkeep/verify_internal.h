@@ -319,6 +319,7 @@ enum verify_message_kind {
     MESSAGE_HEAD = 1,   /* struct ehi_db_head */
     MESSAGE_NO_INDEX,   /* number, text: why there is none that could be trusted */
     MESSAGE_UNREADABLE, /* text */
+    MESSAGE_KEPT_OUT,   /* it may not be read beside others */
     MESSAGE_ARN,        /* hash, id, number (of the key); text: the ARN */
     MESSAGE_STATE,      /* bytes; of the ARN before it, where it has one */
     MESSAGE_TIMELINE,   /* struct ehi_db_entry[]; of the ARN before it */
