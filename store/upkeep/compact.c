@@ -232,11 +232,24 @@ static int index_sizes(const struct compaction *c, uint64_t *file_bytes, uint64_
     return rc;
 }
 
+#ifdef ECSHIST_TEST_HOOKS
+bool ehi_compact_test_always_shrinks;
+#endif
+
+static bool worth_a_copy(uint64_t file_bytes, uint64_t free_bytes)
+{
+#ifdef ECSHIST_TEST_HOOKS
+    if (ehi_compact_test_always_shrinks)
+        return true;
+#endif
+    return file_bytes >= SHRINK_FROM && free_bytes >= file_bytes / SHRINK_SHARE;
+}
+
 static int shrink(struct compaction *c)
 {
     uint64_t file_bytes, free_bytes;
     int rc = index_sizes(c, &file_bytes, &free_bytes);
-    if (rc != ECSHIST_OK || file_bytes < SHRINK_FROM || free_bytes < file_bytes / SHRINK_SHARE)
+    if (rc != ECSHIST_OK || !worth_a_copy(file_bytes, free_bytes))
         return rc;
     int64_t held_us = 0;
     rc = ehi_store_shrink_index(c->store, &held_us, c->error);

@@ -10,4 +10,9 @@
 int ehi_compact(struct ehi_store *store, const struct ecshist_compact_options *options,
                 struct ecshist_compact_result *out, struct ecshist_error *error) ECSHIST_CHECKED;
 
+#ifdef ECSHIST_TEST_HOOKS
+/* The index is copied however small it is, and however full. */
+extern bool ehi_compact_test_always_shrinks;
+#endif
+
 #endif
