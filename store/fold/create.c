@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "fold/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -28,12 +29,27 @@ static int fill(int dir_fd, const char *temporary, struct ecshist_error *error)
     return rc;
 }
 
-static void remove_temporary(const char *temporary)
+static void remove_files(int dir_fd, const char *name)
+{
+    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (dir == NULL) {
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            (void)unlinkat(fd, entry->d_name, 0);
+    }
+    closedir(dir);
+}
+
+void ehi_beside_remove(const char *temporary)
 {
     int dir_fd = open(temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (dir_fd >= 0) {
-        (void)unlinkat(dir_fd, "log/00000000000000000001.seg", 0);
-        (void)unlinkat(dir_fd, "log/00000000000000000001.new", 0);
+        remove_files(dir_fd, "log");
         (void)unlinkat(dir_fd, "log", AT_REMOVEDIR);
         (void)unlinkat(dir_fd, "index", AT_REMOVEDIR);
         close(dir_fd);
@@ -56,47 +72,73 @@ static int flush_parent(const char *path, struct ecshist_error *error)
     return rc;
 }
 
-/* rename(2) takes the place of nothing or of an empty directory, never of a store. */
-static int place(const char *temporary, const char *path, struct ecshist_error *error)
-{
-    if (rename(temporary, path) == 0)
-        return flush_parent(path, error);
-    if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR)
-        return ehi_fail(error, ECSHIST_EXISTS, "%s exists already, and is not an empty directory",
-                        path);
-    return ehi_fail_errno(error, ECSHIST_IO, "renaming %s to %s", temporary, path);
-}
-
-int ehi_store_create(const char *path, struct ecshist_error *error)
+/* Without the slashes that may stand at its end. Yours: free. */
+static char *plain_path(const char *path)
 {
     size_t length = strlen(path);
     while (length > 1 && path[length - 1] == '/')
         length--;
-    char *temporary = malloc(length + sizeof(".new-XXXXXX"));
-    char *plain = strndup(path, length);
-    int rc = ECSHIST_OK;
-    int dir_fd = -1;
-    if (temporary == NULL || plain == NULL) {
-        rc = ehi_fail_memory(error);
-        goto out;
-    }
-    memcpy(temporary, path, length);
-    memcpy(temporary + length, ".new-XXXXXX", sizeof(".new-XXXXXX"));
-    if (mkdtemp(temporary) == NULL) {
-        rc = ehi_fail_errno(error, ECSHIST_IO, "making a directory beside %s", path);
-        goto out;
-    }
-    dir_fd = open(temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    rc = dir_fd < 0 ? ehi_fail_errno(error, ECSHIST_IO, "opening %s", temporary)
-                    : fill(dir_fd, temporary, error);
+    return strndup(path, length);
+}
+
+int ehi_beside_make(const char *path, char **temporary, int *dir_fd, struct ecshist_error *error)
+{
+    char *plain = plain_path(path);
+    char *made = plain == NULL ? NULL : malloc(strlen(plain) + sizeof(".new-XXXXXX"));
+    int rc = made == NULL ? ehi_fail_memory(error) : ECSHIST_OK;
     if (rc == ECSHIST_OK)
-        rc = place(temporary, plain, error);
-    if (rc != ECSHIST_OK)
-        remove_temporary(temporary);
-out:
-    if (dir_fd >= 0)
-        close(dir_fd);
-    free(temporary);
+        sprintf(made, "%s.new-XXXXXX", plain);
+    if (rc == ECSHIST_OK && mkdtemp(made) == NULL)
+        rc = ehi_fail_errno(error, ECSHIST_IO, "making a directory beside %s", path);
+    int fd = -1;
+    if (rc == ECSHIST_OK) {
+        fd = open(made, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0) {
+            rc = ehi_fail_errno(error, ECSHIST_IO, "opening %s", made);
+            (void)rmdir(made);
+        }
+    }
     free(plain);
+    if (rc != ECSHIST_OK) {
+        free(made);
+        return rc;
+    }
+    *temporary = made;
+    *dir_fd = fd;
+    return ECSHIST_OK;
+}
+
+/* rename(2) takes the place of nothing or of an empty directory, never of a store. */
+int ehi_beside_place(const char *temporary, const char *path, struct ecshist_error *error)
+{
+    char *plain = plain_path(path);
+    if (plain == NULL)
+        return ehi_fail_memory(error);
+    int rc;
+    if (rename(temporary, plain) == 0)
+        rc = flush_parent(plain, error);
+    else if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOTDIR)
+        rc = ehi_fail(error, ECSHIST_EXISTS, "%s exists already, and is not an empty directory",
+                      path);
+    else
+        rc = ehi_fail_errno(error, ECSHIST_IO, "renaming %s to %s", temporary, path);
+    free(plain);
+    return rc;
+}
+
+int ehi_store_create(const char *path, struct ecshist_error *error)
+{
+    char *temporary;
+    int dir_fd;
+    int rc = ehi_beside_make(path, &temporary, &dir_fd, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    rc = fill(dir_fd, temporary, error);
+    close(dir_fd);
+    if (rc == ECSHIST_OK)
+        rc = ehi_beside_place(temporary, path, error);
+    if (rc != ECSHIST_OK)
+        ehi_beside_remove(temporary);
+    free(temporary);
     return rc;
 }

@@ -6,7 +6,8 @@
 #include <stdint.h>
 
 struct admin_arguments {
-    const char *store; /* NULL: not given */
+    const char *store;   /* NULL: not given */
+    const char *operand; /* backup: the directory */
     bool as_json;
     uint64_t retention_days;
     bool has_now, forget_last, dry_run;
@@ -16,6 +17,7 @@ struct admin_arguments {
 
 int admin_stat(const struct admin_arguments *arguments);
 int admin_rebuild_index(const struct admin_arguments *arguments);
+int admin_backup(const struct admin_arguments *arguments);
 int admin_compact(const struct admin_arguments *arguments);
 int admin_verify(const struct admin_arguments *arguments);
 

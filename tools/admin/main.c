@@ -21,6 +21,8 @@ static const char help[] =
     "deployment\n"
     "    --now TIME           count from then, not from now\n"
     "    --dry-run            say what would go\n"
+    "  backup DIR      a copy of the store while all goes on, verified, in a new directory; to\n"
+    "                  restore it, copy it back\n"
     "  rebuild-index   make the index anew from the log, beside the old one, and swap it in:\n"
     "                  readers go on meanwhile, appends wait\n"
     "  verify          check every byte of the log, every event, the index against both; change\n"
@@ -40,20 +42,31 @@ static const char help[] =
 enum { DEFAULT_DAYS = 90, MOST_DAYS = 100000 };
 
 /* Options that only some commands have. */
-enum { HAS_OUTPUT = 1, HAS_RETENTION = 2, HAS_QUICK = 4 };
+enum { HAS_OUTPUT = 1, HAS_RETENTION = 2, HAS_QUICK = 4, HAS_OPERAND = 8 };
 
 static const struct command {
     const char *name;
     unsigned has;
     int (*run)(const struct admin_arguments *arguments);
 } commands[] = {
-    {"stat", HAS_OUTPUT, admin_stat},
-    {"compact", HAS_RETENTION, admin_compact},
-    {"rebuild-index", 0, admin_rebuild_index},
+    {"stat", HAS_OUTPUT, admin_stat},      {"compact", HAS_RETENTION, admin_compact},
+    {"backup", HAS_OPERAND, admin_backup}, {"rebuild-index", 0, admin_rebuild_index},
     {"verify", HAS_QUICK, admin_verify},
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
+
+static int check_operands(const struct command *command, const struct tool_list *operands)
+{
+    size_t wanted = (command->has & HAS_OPERAND) != 0 ? 2 : 1;
+
+    if (operands->count < wanted) {
+        return tool_usage_error("%s: which directory?", command->name);
+    }
+    return operands->count == wanted
+               ? TOOL_GO_ON
+               : tool_usage_error("an argument too many: %s", operands->items[wanted]);
+}
 
 static int choose_command(const struct tool_list *operands, const struct command **out)
 {
@@ -61,7 +74,8 @@ static int choose_command(const struct tool_list *operands, const struct command
     const char *near;
 
     if (operands->count == 0) {
-        return tool_usage_error("a command is needed: stat, compact, rebuild-index or verify");
+        return tool_usage_error(
+            "a command is needed: stat, compact, backup, verify or rebuild-index");
     }
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         names[i] = commands[i].name;
@@ -70,9 +84,7 @@ static int choose_command(const struct tool_list *operands, const struct command
         }
     }
     if (*out != NULL) {
-        return operands->count == 1
-                   ? TOOL_GO_ON
-                   : tool_usage_error("an argument too many: %s", operands->items[1]);
+        return check_operands(*out, operands);
     }
     near = tool_nearest(operands->items[0], names, COMMAND_COUNT);
     if (near == NULL) {
@@ -147,6 +159,7 @@ static int parse_arguments(int argc, char **argv, struct admin_arguments *out,
         code = choose_command(operands, command);
     }
     if (code == TOOL_GO_ON) {
+        out->operand = (*command)->has & HAS_OPERAND ? operands->items[1] : NULL;
         code = check_given(&given, out, *command);
     }
     return code == TOOL_GO_ON ? read_given(&given, out) : code;
