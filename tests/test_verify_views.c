@@ -6,6 +6,7 @@
 
 #include "codec/state.h"
 #include "db/db.h"
+#include "db/internal.h"
 #include "support/random_events.h"
 #include "upkeep/verify_internal.h"
 
@@ -47,7 +48,16 @@ struct lmdb {
     MDB_env *env;
     MDB_txn *txn;
     MDB_dbi table;
+    enum db_table which;
 };
+
+static enum db_table table_named(const char *name)
+{
+    int i = 0;
+    while (strcmp(db_table_names[i], name) != 0)
+        i++;
+    return (enum db_table)i;
+}
 
 static void lmdb_open(struct lmdb *l, const char *table)
 {
@@ -59,7 +69,17 @@ static void lmdb_open(struct lmdb *l, const char *table)
     cr_assert_eq(mdb_env_open(l->env, index, MDB_NOSYNC | MDB_NOTLS, 0600), 0);
     cr_assert_eq(mdb_txn_begin(l->env, NULL, 0, &l->txn), 0);
     cr_assert_eq(mdb_dbi_open(l->txn, table, 0, &l->table), 0);
+    l->which = table_named(table);
     free(index);
+}
+
+/* With the checksum that it should have. */
+static void lmdb_put(struct lmdb *l, MDB_val key, MDB_val value)
+{
+    MDB_val place = {value.mv_size + DB_CHECKSUM_BYTES, NULL};
+    cr_assert_eq(mdb_put(l->txn, l->table, &key, &place, MDB_RESERVE), 0);
+    memcpy(place.mv_data, value.mv_data, value.mv_size);
+    ehi_put_le64((uint8_t *)place.mv_data + value.mv_size, db_checksum(l->which, key, value));
 }
 
 static void lmdb_close(struct lmdb *l)
@@ -84,6 +104,7 @@ static void edit_row(const char *table, unsigned n, edit_fn *edit)
                      n);
     cr_assert_leq(value.mv_size, sizeof(v));
     memcpy(k, key.mv_data, key.mv_size);
+    value.mv_size -= DB_CHECKSUM_BYTES;
     if (value.mv_size != 0)
         memcpy(v, value.mv_data, value.mv_size);
     cr_assert_eq(mdb_cursor_del(cursor, 0), 0);
@@ -92,7 +113,7 @@ static void edit_row(const char *table, unsigned n, edit_fn *edit)
         key.mv_data = k;
         value.mv_data = v;
         edit(&key, &value);
-        cr_assert_eq(mdb_put(l.txn, l.table, &key, &value, 0), 0);
+        lmdb_put(&l, key, value);
     }
     lmdb_close(&l);
 }
@@ -501,7 +522,7 @@ Test(verify_views, I9_rows_that_are_not_well_formed)
             char short_key[] = "short", row[] = "row";
             MDB_val key = {5, short_key}, value = {3, row};
             lmdb_open(&l, "arns");
-            cr_assert_eq(mdb_put(l.txn, l.table, &key, &value, 0), 0);
+            lmdb_put(&l, key, value);
             lmdb_close(&l);
         }
         expect("I9");

@@ -93,7 +93,8 @@ struct ehi_db_walk {
     void *cursor;
     uint64_t id;
     bool started;
-    uint8_t after[24];
+    uint8_t after[24]; /* the key of the row given last; before the first: where to begin */
+    size_t after_length;
 };
 /* A subject's timeline in seq order, a row at a time: entries read into `entries`. */
 void ehi_db_timeline(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_t subject_id);

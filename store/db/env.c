@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const table_names[T_COUNT] = {"meta",     "arns",     "deployments", "revisions",
-                                                 "services", "timeline", "by_service",  "by_name"};
+const char *const db_table_names[T_COUNT] = {"meta",     "arns",     "deployments", "revisions",
+                                             "services", "timeline", "by_service",  "by_name"};
 
 int db_fail(int lmdb_code, const char *what, struct ecshist_error *error)
 {
@@ -38,7 +38,7 @@ static int open_tables(struct ehi_db *db, bool create)
     if (rc != 0)
         return rc;
     for (int i = 0; i < T_COUNT && rc == 0; i++)
-        rc = mdb_dbi_open(txn, table_names[i], create ? MDB_CREATE : 0, &db->tables[i]);
+        rc = mdb_dbi_open(txn, db_table_names[i], create ? MDB_CREATE : 0, &db->tables[i]);
     if (rc != 0) {
         mdb_txn_abort(txn);
         return rc;

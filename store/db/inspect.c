@@ -126,7 +126,8 @@ int ehi_db_rows_next(struct ehi_db_rows *rows, struct ehi_db_row *row, bool *fou
     if (!rises(rows, k))
         return ehi_fail(error, ECSHIST_INDEX, "the keys of a table do not rise");
     *row = (struct ehi_db_row){.well_formed = false};
-    row->well_formed = read_row(rows->table, k, ehi_slice(value.mv_data, value.mv_size), row);
+    row->well_formed = db_take_value(table_of(rows->table), key, &value) &&
+                       read_row(rows->table, k, ehi_slice(value.mv_data, value.mv_size), row);
     *found = true;
     return ECSHIST_OK;
 }

@@ -39,6 +39,21 @@ struct ehi_db_txn {
     bool write;
 };
 
+extern const char *const db_table_names[T_COUNT];
+
+/*
+ * LMDB's pages have no checksums: each row has its own behind the value, bound to its table and its key. *value is with
+ * it; false: the row is not what was written. Else the value without it.
+ */
+enum { DB_CHECKSUM_BYTES = 8 };
+uint64_t db_checksum(enum db_table table, MDB_val key, MDB_val value);
+bool db_take_value(enum db_table table, MDB_val key, MDB_val *value);
+
+#ifdef ECSHIST_TEST_HOOKS
+/* Rows are believed whatever their checksums say. */
+extern bool db_test_believes;
+#endif
+
 /* The one way an LMDB code becomes one of ours. */
 int db_fail(int lmdb_code, const char *what, struct ecshist_error *error);
 

@@ -18,30 +18,141 @@ static enum db_table state_table(enum ehi_arn_kind kind)
     return kind == EHI_ARN_REVISION ? T_REVISIONS : T_SERVICES;
 }
 
+/* -- rows, and whether to believe them --------------------------------------------------------- */
+
+#ifdef ECSHIST_TEST_HOOKS
+bool db_test_believes;
+#define BELIEVES db_test_believes
+#else
+#define BELIEVES false
+#endif
+
+uint64_t db_checksum(enum db_table table, MDB_val key, MDB_val value)
+{
+    uint64_t seed = ehi_hash64(key.mv_data, key.mv_size, (uint64_t)table + 1);
+    return ehi_hash64(value.mv_data, value.mv_size, seed);
+}
+
+bool db_take_value(enum db_table table, MDB_val key, MDB_val *value)
+{
+    if (value->mv_size < DB_CHECKSUM_BYTES)
+        return false;
+    value->mv_size -= DB_CHECKSUM_BYTES;
+    const uint8_t *checksum = (const uint8_t *)value->mv_data + value->mv_size;
+    return BELIEVES || ehi_get_le64(checksum) == db_checksum(table, key, *value);
+}
+
+static int malformed(const char *table, struct ecshist_error *error)
+{
+    return ehi_fail(error, ECSHIST_INDEX,
+                    "the index is damaged: a row of its table %s is not what was written; run "
+                    "ecshist-admin rebuild-index",
+                    table);
+}
+
+static int misrouted(enum db_table table, struct ecshist_error *error)
+{
+    return ehi_fail(error, ECSHIST_INDEX,
+                    "the index is damaged: the pages of its table %s are not in order; run "
+                    "ecshist-admin rebuild-index",
+                    db_table_names[table]);
+}
+
+static int take_value(enum db_table table, MDB_val key, MDB_val *value, struct ecshist_error *error)
+{
+    return db_take_value(table, key, value) ? ECSHIST_OK : malformed(db_table_names[table], error);
+}
+
+static int compare_keys(MDB_val a, MDB_val b)
+{
+    size_t common = a.mv_size < b.mv_size ? a.mv_size : b.mv_size;
+    int order = common == 0 ? 0 : memcmp(a.mv_data, b.mv_data, common);
+    return order != 0 ? order : (a.mv_size > b.mv_size) - (a.mv_size < b.mv_size);
+}
+
+/*
+ * A damaged page can lead a search astray, so that what is there is not found. Then the row before the place, or
+ * the one at it, is on the wrong side. Leaves the cursor before the place; *before false: there is nothing.
+ */
+static int look_before(MDB_cursor *cursor, enum db_table table, MDB_val place, bool at_end,
+                       bool *before, MDB_val *key, MDB_val *value, struct ecshist_error *error)
+{
+    int rc = mdb_cursor_get(cursor, key, value, at_end ? MDB_LAST : MDB_PREV);
+    *before = rc == 0;
+    if (rc == MDB_NOTFOUND)
+        return ECSHIST_OK;
+    if (rc != 0)
+        return db_fail(rc, "reading the index", error);
+    if (compare_keys(*key, place) >= 0 && !BELIEVES)
+        return misrouted(table, error);
+    return take_value(table, *key, value, error);
+}
+
+/* The first row at or behind the place; the one before it was looked at. */
+static int seek(MDB_cursor *cursor, enum db_table table, MDB_val place, MDB_val *key,
+                MDB_val *value, bool *found, struct ecshist_error *error)
+{
+    MDB_val key_before, value_before;
+    bool before;
+    *key = place;
+    int rc = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
+    *found = rc == 0;
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        return db_fail(rc, "reading the index", error);
+    if (*found && compare_keys(*key, place) < 0 && !BELIEVES)
+        return misrouted(table, error);
+    int result =
+        look_before(cursor, table, place, rc != 0, &before, &key_before, &value_before, error);
+    if (result != ECSHIST_OK || !*found)
+        return result;
+    rc = mdb_cursor_get(cursor, key, value, before ? MDB_NEXT : MDB_FIRST);
+    return rc == 0 ? take_value(table, *key, value, error)
+                   : db_fail(rc, "reading the index", error);
+}
+
+/* The search that found nothing was not led astray. */
+static int check_missing(struct ehi_db_txn *txn, enum db_table table, MDB_val key,
+                         struct ecshist_error *error)
+{
+    MDB_cursor *cursor;
+    MDB_val next, value;
+    bool found;
+    int rc = mdb_cursor_open(txn->txn, txn->db->tables[table], &cursor);
+    if (rc != 0)
+        return db_fail(rc, "reading the index", error);
+    int result = seek(cursor, table, key, &next, &value, &found, error);
+    if (result == ECSHIST_OK && found && compare_keys(next, key) == 0)
+        result = misrouted(table, error);
+    mdb_cursor_close(cursor);
+    return result;
+}
+
 static int get(struct ehi_db_txn *txn, enum db_table table, MDB_val key, struct ehi_slice *value,
                bool *found, struct ecshist_error *error)
 {
     MDB_val data;
     int rc = mdb_get(txn->txn, txn->db->tables[table], &key, &data);
     *found = rc == 0;
-    if (rc == 0)
-        *value = ehi_slice(data.mv_data, data.mv_size);
-    if (rc != 0 && rc != MDB_NOTFOUND)
+    if (rc == MDB_NOTFOUND)
+        return check_missing(txn, table, key, error);
+    if (rc != 0)
         return db_fail(rc, "reading the index", error);
-    return ECSHIST_OK;
+    int result = take_value(table, key, &data, error);
+    *value = ehi_slice(data.mv_data, data.mv_size);
+    return result;
 }
 
 static int put(struct ehi_db_txn *txn, enum db_table table, MDB_val key, MDB_val value,
                struct ecshist_error *error)
 {
-    int rc = mdb_put(txn->txn, txn->db->tables[table], &key, &value, 0);
-    return rc == 0 ? ECSHIST_OK : db_fail(rc, "writing the index", error);
-}
-
-static int malformed(const char *table, struct ecshist_error *error)
-{
-    return ehi_fail(error, ECSHIST_INDEX,
-                    "a row of the index's table %s is not well-formed: rebuild the index", table);
+    MDB_val place = {value.mv_size + DB_CHECKSUM_BYTES, NULL};
+    int rc = mdb_put(txn->txn, txn->db->tables[table], &key, &place, MDB_RESERVE);
+    if (rc != 0)
+        return db_fail(rc, "writing the index", error);
+    if (value.mv_size != 0)
+        memcpy(place.mv_data, value.mv_data, value.mv_size);
+    ehi_put_le64((uint8_t *)place.mv_data + value.mv_size, db_checksum(table, key, value));
+    return ECSHIST_OK;
 }
 
 /* The head as numbers in a row, so that reading and writing cannot disagree. */
@@ -249,7 +360,9 @@ static int delete_rows(MDB_cursor *cursor, uint64_t subject_id, uint64_t *entrie
     int rc = mdb_cursor_get(cursor, &key, &row, MDB_SET_RANGE);
     while (rc == 0 && key.mv_size == sizeof(first) && ehi_get_be64(key.mv_data) == subject_id) {
         unsigned count;
-        int read = read_entries(row, list, &count, error);
+        int read = take_value(T_TIMELINE, key, &row, error);
+        if (read == ECSHIST_OK)
+            read = read_entries(row, list, &count, error);
         if (read != ECSHIST_OK)
             return read;
         *entries += count;
@@ -298,27 +411,43 @@ static void walk_begin(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_
     ehi_put_be64(walk->after, id);
 }
 
-static int walk_next(struct ehi_db_walk *walk, enum db_table table, bool prefixed, MDB_val *key,
-                     MDB_val *row, bool *found, struct ecshist_error *error)
+static int walk_begun(struct ehi_db_walk *walk, enum db_table table, MDB_val *key, MDB_val *row,
+                      bool *found, struct ecshist_error *error)
 {
-    *found = false;
-    int rc = 0;
-    MDB_cursor_op op = MDB_NEXT;
-    if (!walk->started) {
-        MDB_cursor *cursor;
-        rc = mdb_cursor_open(walk->txn->txn, walk->txn->db->tables[table], &cursor);
-        if (rc != 0)
-            return db_fail(rc, "reading the index", error);
-        walk->cursor = cursor;
-        walk->started = true;
-        *key = db_val(walk->after, sizeof(walk->after));
-        op = MDB_SET_RANGE;
-    }
-    rc = mdb_cursor_get(walk->cursor, key, row, op);
+    MDB_cursor *cursor;
+    int rc = mdb_cursor_open(walk->txn->txn, walk->txn->db->tables[table], &cursor);
+    if (rc != 0)
+        return db_fail(rc, "reading the index", error);
+    walk->cursor = cursor;
+    walk->started = true;
+    return seek(cursor, table, db_val(walk->after, sizeof(walk->after)), key, row, found, error);
+}
+
+static int walk_on(struct ehi_db_walk *walk, enum db_table table, MDB_val *key, MDB_val *row,
+                   bool *found, struct ecshist_error *error)
+{
+    int rc = mdb_cursor_get(walk->cursor, key, row, MDB_NEXT);
+    *found = rc == 0;
     if (rc == MDB_NOTFOUND)
         return ECSHIST_OK;
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
+    if (compare_keys(*key, db_val(walk->after, walk->after_length)) <= 0 && !BELIEVES)
+        return misrouted(table, error);
+    return take_value(table, *key, row, error);
+}
+
+static int walk_next(struct ehi_db_walk *walk, enum db_table table, bool prefixed, MDB_val *key,
+                     MDB_val *row, bool *found, struct ecshist_error *error)
+{
+    int rc = walk->started ? walk_on(walk, table, key, row, found, error)
+                           : walk_begun(walk, table, key, row, found, error);
+    if (rc != ECSHIST_OK || !*found)
+        return rc;
+    if (key->mv_size > sizeof(walk->after))
+        return malformed(db_table_names[table], error);
+    memcpy(walk->after, key->mv_data, key->mv_size);
+    walk->after_length = key->mv_size;
     *found = !prefixed || (key->mv_size >= 8 && ehi_get_be64(key->mv_data) == walk->id);
     return ECSHIST_OK;
 }
@@ -358,14 +487,19 @@ static int row_before(struct ehi_db_txn *txn, uint64_t subject_id, uint64_t seq,
     uint8_t after[16];
     ehi_put_be64(after, subject_id);
     ehi_put_be64(after + 8, seq);
-    MDB_val key = db_val(after, sizeof(after)), row;
+    MDB_val place = db_val(after, sizeof(after)), key = place, row;
+    bool before = false;
     rc = mdb_cursor_get(cursor, &key, &row, MDB_SET_RANGE);
-    rc = mdb_cursor_get(cursor, &key, &row, rc == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
     int result = ECSHIST_OK;
-    if (rc == 0 && key.mv_size == 16 && ehi_get_be64(key.mv_data) == subject_id)
-        result = read_entries(row, entries, count, error);
-    else if (rc != 0 && rc != MDB_NOTFOUND)
+    if (rc != 0 && rc != MDB_NOTFOUND)
         result = db_fail(rc, "reading the index", error);
+    else if (rc == 0 && compare_keys(key, place) < 0 && !BELIEVES)
+        result = misrouted(T_TIMELINE, error);
+    else
+        result = look_before(cursor, T_TIMELINE, place, rc != 0, &before, &key, &row, error);
+    if (result == ECSHIST_OK && before && key.mv_size == 16 &&
+        ehi_get_be64(key.mv_data) == subject_id)
+        result = read_entries(row, entries, count, error);
     mdb_cursor_close(cursor);
     return result;
 }
