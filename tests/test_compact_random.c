@@ -298,7 +298,7 @@ static void verify(struct run *run)
 
 static void check_rebuild(struct run *run)
 {
-    if (random_percent(&run->random, 30))
+    if (random_percent(&run->random, 15))
         verify(run);
     char *live = hold_all(run->pair.store);
     struct ecshist_error error = ECSHIST_ERROR_INIT;
@@ -417,7 +417,7 @@ static bool run_seed(uint64_t seed, const char *path)
 Test(compact_random, streams)
 {
     const char *many = getenv("STREAMS");
-    uint64_t seeds = many != NULL ? strtoull(many, NULL, 10) : 150;
+    uint64_t seeds = many != NULL ? strtoull(many, NULL, 10) : 50;
     char *dir = store_dir_new();
     char *path = store_dir_path(dir, "store");
     uint64_t open = 0;

@@ -22,8 +22,12 @@ enum { MOST_OPS = 100000, MOST_BYTES = 512 * 1024 * 1024, MOST_INODES = 4096 };
 static struct trace *watched;
 static char directory[PATH_MAX];
 static const char *forgotten;
-static uint64_t known[MOST_INODES]; /* inodes that the trace knows of */
+/* Files that the trace knows of. An inode's number may be given again when its file is gone: so each has its own. */
+static struct {
+    uint64_t inode, id;
+} known[MOST_INODES];
 static size_t known_count;
+static uint64_t last_id;
 
 struct trace *trace_new(void)
 {
@@ -50,20 +54,32 @@ static struct trace_op *record(enum trace_kind kind)
     return op;
 }
 
-static bool is_known(uint64_t inode)
+/* 0: not known. */
+static uint64_t id_of(uint64_t inode)
 {
     for (size_t i = 0; i < known_count; i++) {
-        if (known[i] == inode)
-            return true;
+        if (known[i].inode == inode)
+            return known[i].id;
     }
-    return false;
+    return 0;
 }
 
-static void know(uint64_t inode)
+static uint64_t know(uint64_t inode)
 {
     if (known_count == MOST_INODES)
         abort();
-    known[known_count++] = inode;
+    known[known_count].inode = inode;
+    known[known_count].id = ++last_id;
+    known_count++;
+    return last_id;
+}
+
+static void forget(uint64_t inode)
+{
+    for (size_t i = 0; i < known_count; i++) {
+        if (known[i].inode == inode)
+            known[i--] = known[--known_count];
+    }
 }
 
 static void copy_name(char *to, const char *from)
@@ -87,7 +103,9 @@ static bool path_of(int fd, char path[PATH_MAX])
         return false;
     path[length] = '\0';
     size_t own = strlen(directory);
-    return strncmp(path, directory, own) == 0 && (path[own] == '/' || path[own] == '\0');
+    /* One that has no name any more is lost with the power, whatever is written to it. */
+    return strncmp(path, directory, own) == 0 && (path[own] == '/' || path[own] == '\0') &&
+           strstr(path, " (deleted)") == NULL;
 }
 
 static void full_path(int dirfd, const char *name, char path[PATH_MAX])
@@ -119,32 +137,31 @@ static void record_birth(enum trace_kind kind, const char *path, uint64_t inode)
 {
     char name[TRACE_NAME];
     uint64_t parent = parent_of(path, name);
-    if (parent == 0 || is_known(inode))
+    if (parent == 0 || id_of(inode) != 0)
         return;
     /* mkdtemp makes its directory within the C library. */
-    if (!is_known(parent)) {
+    if (id_of(parent) == 0) {
         char above[PATH_MAX];
         snprintf(above, sizeof(above), "%s", path);
         *strrchr(above, '/') = '\0';
         record_birth(TRACE_MKDIR, above, parent);
     }
     struct trace_op *op = record(kind);
-    op->inode = inode;
-    op->parent = parent;
+    op->inode = know(inode);
+    op->parent = id_of(parent);
     copy_name(op->name, name);
     copy_name(op->file, name);
-    know(inode);
 }
 
-/* An open file that is watched: its inode; 0: none such. */
-static uint64_t watched_inode(int fd, char path[PATH_MAX])
+/* An open file that is watched: its id; 0: none such. */
+static uint64_t watched_id(int fd, char path[PATH_MAX])
 {
     struct stat st;
     if (watched == NULL || fstat(fd, &st) != 0 || !path_of(fd, path))
         return 0;
-    if (!is_known((uint64_t)st.st_ino))
+    if (id_of((uint64_t)st.st_ino) == 0)
         record_birth(S_ISDIR(st.st_mode) ? TRACE_MKDIR : TRACE_CREATE, path, (uint64_t)st.st_ino);
-    return (uint64_t)st.st_ino;
+    return id_of((uint64_t)st.st_ino);
 }
 
 void trace_start(struct trace *trace, const char *path)
@@ -153,8 +170,7 @@ void trace_start(struct trace *trace, const char *path)
     if (realpath(path, directory) == NULL || stat(directory, &st) != 0)
         abort();
     known_count = 0;
-    know((uint64_t)st.st_ino);
-    trace->root = (uint64_t)st.st_ino;
+    trace->root = know((uint64_t)st.st_ino);
     watched = trace;
 }
 
@@ -179,7 +195,7 @@ static void record_sync(int fd)
 {
     int saved = errno;
     char path[PATH_MAX];
-    uint64_t inode = watched_inode(fd, path);
+    uint64_t inode = watched_id(fd, path);
     const char *name = inode != 0 ? strrchr(path, '/') + 1 : "";
     bool forget = forgotten != NULL && strstr(name, forgotten) != NULL;
     if (inode != 0 && !forget) {
@@ -194,7 +210,7 @@ static void record_write(int fd, const void *data, size_t length, uint64_t offse
 {
     int saved = errno;
     char path[PATH_MAX];
-    uint64_t inode = watched_inode(fd, path);
+    uint64_t inode = watched_id(fd, path);
     if (inode != 0 && watched->bytes + length > MOST_BYTES)
         watched->full = true;
     if (inode != 0 && !watched->full) {
@@ -263,7 +279,7 @@ int ftruncate(int fd, off_t size)
 {
     char path[PATH_MAX];
     int rc = REAL(ftruncate)(fd, size);
-    uint64_t inode = rc == 0 ? watched_inode(fd, path) : 0;
+    uint64_t inode = rc == 0 ? watched_id(fd, path) : 0;
     if (inode != 0) {
         struct trace_op *op = record(TRACE_TRUNCATE);
         op->inode = inode;
@@ -299,7 +315,7 @@ static int opened(int fd, int flags, const char *path, bool existed)
             record_birth(TRACE_CREATE, real, (uint64_t)st.st_ino);
         else if ((flags & O_TRUNC) != 0) {
             struct trace_op *op = record(TRACE_TRUNCATE);
-            op->inode = (uint64_t)st.st_ino;
+            op->inode = id_of((uint64_t)st.st_ino);
             copy_name(op->file, strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path);
         }
     }
@@ -391,13 +407,15 @@ static void after_rename(const struct renaming *r, enum trace_kind kind)
     uint64_t parent = parent_of(r->from, name), parent2 = parent_of(r->to, name2);
     if (parent != 0 && parent2 != 0) {
         struct trace_op *op = record(kind);
-        op->inode = r->inode;
-        op->inode2 = r->inode2;
-        op->parent = parent;
-        op->parent2 = parent2;
+        op->inode = id_of(r->inode);
+        op->inode2 = id_of(r->inode2);
+        op->parent = id_of(parent);
+        op->parent2 = id_of(parent2);
         copy_name(op->name, name);
         copy_name(op->name2, name2);
         copy_name(op->file, name);
+        if (kind == TRACE_RENAME && r->inode2 != 0)
+            forget(r->inode2); /* its place was taken */
     }
     errno = saved;
 }
@@ -443,7 +461,18 @@ int link(const char *from, const char *to)
     abort();
 }
 
-static void record_unlink(int dirfd, const char *name)
+/* What goes by this name; 0: nothing. */
+static uint64_t before_unlink(int dirfd, const char *name)
+{
+    int saved = errno;
+    char path[PATH_MAX];
+    full_path(dirfd, name, path);
+    uint64_t inode = watched != NULL ? inode_of(path) : 0;
+    errno = saved;
+    return inode;
+}
+
+static void record_unlink(int dirfd, const char *name, uint64_t inode)
 {
     int saved = errno;
     char path[PATH_MAX], last[TRACE_NAME];
@@ -451,33 +480,37 @@ static void record_unlink(int dirfd, const char *name)
     uint64_t parent = parent_of(path, last);
     if (parent != 0) {
         struct trace_op *op = record(TRACE_UNLINK);
-        op->parent = parent;
+        op->parent = id_of(parent);
         copy_name(op->name, last);
         copy_name(op->file, last);
+        forget(inode);
     }
     errno = saved;
 }
 
 int unlinkat(int dirfd, const char *path, int flags)
 {
+    uint64_t inode = before_unlink(dirfd, path);
     int rc = REAL(unlinkat)(dirfd, path, flags);
     if (watched != NULL && rc == 0)
-        record_unlink(dirfd, path);
+        record_unlink(dirfd, path, inode);
     return rc;
 }
 
 int unlink(const char *path)
 {
+    uint64_t inode = before_unlink(AT_FDCWD, path);
     int rc = REAL(unlink)(path);
     if (watched != NULL && rc == 0)
-        record_unlink(AT_FDCWD, path);
+        record_unlink(AT_FDCWD, path, inode);
     return rc;
 }
 
 int rmdir(const char *path)
 {
+    uint64_t inode = before_unlink(AT_FDCWD, path);
     int rc = REAL(rmdir)(path);
     if (watched != NULL && rc == 0)
-        record_unlink(AT_FDCWD, path);
+        record_unlink(AT_FDCWD, path, inode);
     return rc;
 }
