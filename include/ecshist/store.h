@@ -23,7 +23,8 @@ typedef struct ecshist_store ecshist_store;
 enum {
     ECSHIST_OPEN_READ_ONLY = 1, /* no appends; still heals an index that is not trusted */
     ECSHIST_OPEN_CREATE = 2,    /* make the store where there is none */
-    ECSHIST_OPEN_EXCLUSIVE = 4  /* with CREATE: fail with EXISTS where there is one */
+    ECSHIST_OPEN_EXCLUSIVE = 4, /* with CREATE: fail with EXISTS where there is one */
+    ECSHIST_OPEN_REBUILD = 8    /* make the index anew without looking at the one that is there */
 };
 
 /* How far a long piece of work is. Return false to have it stop with code END. */
@@ -130,6 +131,10 @@ ECSHIST_BEGIN
  * wants its close. On success *out is yours: ecshist_close. On failure it is untouched. Errors:
  * INVALID, NO_STORE, EXISTS, FORMAT, DAMAGED (the log: nothing is changed), IO, INDEX, NO_MEMORY,
  * END (progress said stop). Thread-safe.
+ *
+ * Of the log every byte has a checksum, and so has each row of the index; but the index's pages are LMDB's, and a page
+ * that rot has changed can make LMDB abort or fault. Who suspects it has ecshist_verify, which reads it in a child, and
+ * ECSHIST_OPEN_REBUILD, which does not read it at all (MISUSE where this process has the store open already).
  */
 ECSHIST_API int ecshist_open(const char *path, const struct ecshist_open_options *options,
                              ecshist_store **out, struct ecshist_error *error) ECSHIST_CHECKED;

@@ -19,7 +19,8 @@ int api_check_process(const struct ehi_store *store, struct ecshist_error *error
 static int check_options(const struct ecshist_open_options *options, struct ecshist_error *error)
 {
     uint32_t segment = options->segment_bytes;
-    unsigned known = ECSHIST_OPEN_READ_ONLY | ECSHIST_OPEN_CREATE | ECSHIST_OPEN_EXCLUSIVE;
+    unsigned known = ECSHIST_OPEN_READ_ONLY | ECSHIST_OPEN_CREATE | ECSHIST_OPEN_EXCLUSIVE |
+                     ECSHIST_OPEN_REBUILD;
     if ((options->flags & ~known) != 0)
         return ehi_fail(error, ECSHIST_INVALID, "unknown flags of ecshist_open: 0x%x",
                         options->flags & ~known);

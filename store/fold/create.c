@@ -29,13 +29,11 @@ static int fill(int dir_fd, const char *temporary, struct ecshist_error *error)
     return rc;
 }
 
-static void remove_files(int dir_fd, const char *name)
+static void remove_files(int fd)
 {
-    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    DIR *dir = fdopendir(fd);
     if (dir == NULL) {
-        if (fd >= 0)
-            close(fd);
+        close(fd);
         return;
     }
     for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
@@ -45,13 +43,20 @@ static void remove_files(int dir_fd, const char *name)
     closedir(dir);
 }
 
+void ehi_directory_remove(int dir_fd, const char *name)
+{
+    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd >= 0)
+        remove_files(fd);
+    (void)unlinkat(dir_fd, name, fd >= 0 ? AT_REMOVEDIR : 0);
+}
+
 void ehi_beside_remove(const char *temporary)
 {
     int dir_fd = open(temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (dir_fd >= 0) {
-        remove_files(dir_fd, "log");
-        (void)unlinkat(dir_fd, "log", AT_REMOVEDIR);
-        (void)unlinkat(dir_fd, "index", AT_REMOVEDIR);
+        ehi_directory_remove(dir_fd, "log");
+        ehi_directory_remove(dir_fd, "index");
         close(dir_fd);
     }
     (void)rmdir(temporary);

@@ -258,7 +258,8 @@ static int reopen_index(struct ehi_store *store, struct ecshist_error *error)
 static int settle_index(struct ehi_store *store, const struct ecshist_open_options *options,
                         struct ecshist_error *error)
 {
-    int index_fd = open_index_fd(store);
+    bool looks = (options->flags & ECSHIST_OPEN_REBUILD) == 0;
+    int index_fd = looks ? open_index_fd(store) : -1;
     int rc = open_trusted(store, index_fd, error);
     if (index_fd >= 0)
         close(index_fd);
@@ -406,6 +407,9 @@ static int open_registered(const char *path, int dir_fd, const struct ecshist_op
     struct ehi_store *store = registered(&st);
     if (store != NULL) {
         close(dir_fd);
+        if ((options->flags & ECSHIST_OPEN_REBUILD) != 0)
+            return ehi_fail(error, ECSHIST_MISUSE,
+                            "%s is open in this process: it has looked at its index", path);
         bool writes = (options->flags & ECSHIST_OPEN_READ_ONLY) == 0;
         if (writes && store->frozen)
             return ehi_fail(error, ECSHIST_IO, "nothing can be written to %s", path);

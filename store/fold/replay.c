@@ -190,19 +190,6 @@ int ehi_replay(struct ehi_store *store, struct ehi_db *db, ecshist_progress_fn p
 
 /* One is made under the writers' lock, the other by the one compaction there is at a time. */
 static const char fresh_name[] = "index.new", copy_name[] = "index.copy";
-static const char *const index_files[] = {"data.mdb", "lock.mdb", "mark"};
-
-static void remove_index(int dir_fd, const char *name)
-{
-    int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0)
-        return;
-    for (size_t i = 0; i < sizeof(index_files) / sizeof(index_files[0]); i++)
-        (void)unlinkat(fd, index_files[i], 0);
-    close(fd);
-    (void)unlinkat(dir_fd, name, AT_REMOVEDIR);
-}
-
 static int mark_new(struct ehi_store *store, const char *name, struct ecshist_error *error)
 {
     int fd = openat(store->dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -215,7 +202,7 @@ static int mark_new(struct ehi_store *store, const char *name, struct ecshist_er
 
 static int make_new(struct ehi_store *store, const char *name, struct ecshist_error *error)
 {
-    remove_index(store->dir_fd, name);
+    ehi_directory_remove(store->dir_fd, name);
     if (mkdirat(store->dir_fd, name, 0700) != 0)
         return ehi_fail_errno(error, ECSHIST_IO, "making %s/%s", store->path, name);
     return ECSHIST_OK;
@@ -289,7 +276,7 @@ int ehi_rebuild(struct ehi_store *store, ecshist_progress_fn progress, void *con
     int rc = build_new(store, progress, context, error);
     if (rc == ECSHIST_OK)
         rc = swap_in(store, fresh_name, error);
-    remove_index(store->dir_fd, fresh_name);
+    ehi_directory_remove(store->dir_fd, fresh_name);
     return rc == ECSHIST_OK ? move_over(store, error) : rc;
 }
 
@@ -355,7 +342,7 @@ int ehi_store_shrink_index(struct ehi_store *store, int64_t *held_us, struct ecs
 {
     ehi_log_enter(store->log);
     int rc = shrink(store, held_us, error);
-    remove_index(store->dir_fd, copy_name);
+    ehi_directory_remove(store->dir_fd, copy_name);
     ehi_log_leave(store->log);
     return rc;
 }

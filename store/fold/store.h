@@ -99,6 +99,9 @@ void ehi_store_unlock(struct ehi_store *store);
 
 /* -- within fold/ -- */
 
+/* Removes a directory of files, or whatever goes by that name. As far as it can be done. (create.c) */
+void ehi_directory_remove(int dir_fd, const char *name);
+
 /* Under the writers' lock: a write transaction on an index that has applied all of the log. */
 int ehi_begin_at_tail(struct ehi_store *store, struct ehi_db *db, struct ehi_db_txn **txn,
                       struct ehi_db_head *head, struct ecshist_error *error) ECSHIST_CHECKED;

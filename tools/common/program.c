@@ -32,10 +32,54 @@ static void fill_standard_descriptors(void)
     }
 }
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_SANITIZER 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define HAS_SANITIZER 1
+#endif
+
+#ifndef HAS_SANITIZER
+static void put_text(const char *text)
+{
+    ssize_t written = write(STDERR_FILENO, text, strlen(text));
+    (void)written;
+}
+
+/* Of the index's pages LMDB believes all that they say: one that rot has changed makes it fault, or abort. */
+static void end_by_fault(int signal)
+{
+    (void)signal;
+    put_text(program_name);
+    put_text(
+        ": a fault in reading the index: it is damaged. Run ecshist-admin rebuild-index; if that "
+        "does not help, ecshist-admin verify\n");
+    _exit(TOOL_EXIT_STORE);
+}
+#endif
+
+static void watch_faults(void)
+{
+#ifndef HAS_SANITIZER
+    static char stack_bytes[65536];
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGABRT};
+    stack_t stack = {.ss_sp = stack_bytes, .ss_size = sizeof(stack_bytes)};
+    struct sigaction action = {.sa_handler = end_by_fault,
+                               .sa_flags = SA_ONSTACK | (int)SA_RESETHAND};
+
+    (void)sigaltstack(&stack, NULL);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        (void)sigaction(signals[i], &action, NULL);
+    }
+#endif
+}
+
 void tool_start(const char *name)
 {
     program_name = name;
     fill_standard_descriptors();
+    watch_faults();
     /* Seen as a failed write instead, so that what is held is let go of in order. */
     signal(SIGPIPE, SIG_IGN);
     /* For the width of characters only; the tools speak UTF-8 wherever they run. */
