@@ -92,6 +92,37 @@ static int check_whole(MDB_env *env)
                                                                                      : 0;
 }
 
+/*
+ * Where the map begins LMDB does not tell: by the number of the page that the head lies in. Were that wrong, all
+ * others would be out of place. Of an index that is being made there is no head yet: nothing is looked at then.
+ */
+static int find_map(struct ehi_db *db)
+{
+    MDB_txn *txn;
+    MDB_envinfo info;
+    MDB_stat stat;
+    MDB_val key = db_val("head", 4), row;
+    int rc = mdb_env_info(db->env, &info);
+    if (rc == 0)
+        rc = mdb_env_stat(db->env, &stat);
+    if (rc == 0)
+        rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn);
+    if (rc != 0)
+        return rc;
+    rc = mdb_get(txn, db->tables[T_META], &key, &row);
+    if (rc == 0) {
+        uint64_t number;
+        const uint8_t *page = (const uint8_t *)row.mv_data - (uintptr_t)row.mv_data % stat.ms_psize;
+        memcpy(&number, page, sizeof(number));
+        db->page_bytes = stat.ms_psize;
+        db->map_bytes = info.me_mapsize;
+        if (number < info.me_mapsize / stat.ms_psize)
+            db->map = page - number * stat.ms_psize;
+    }
+    mdb_txn_abort(txn);
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
 static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, bool create,
                     unsigned flags)
 {
@@ -115,6 +146,8 @@ static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, boo
         rc = open_tables(db, create);
     if (rc == 0)
         rc = identify(db);
+    if (rc == 0)
+        rc = find_map(db);
     return rc;
 }
 

@@ -99,6 +99,14 @@ static bool rises(struct ehi_db_rows *rows, struct ehi_slice key)
     return risen;
 }
 
+/* A damaged key in a branch page leads the search for a row astray that a walk comes by. */
+static bool is_found(const struct ehi_db_rows *rows, MDB_val key, MDB_val value)
+{
+    MDB_val found;
+    int rc = mdb_get(rows->txn->txn, rows->txn->db->tables[table_of(rows->table)], &key, &found);
+    return rc == 0 && found.mv_data == value.mv_data && found.mv_size == value.mv_size;
+}
+
 void ehi_db_rows(struct ehi_db_rows *rows, struct ehi_db_txn *txn, enum ehi_db_table table)
 {
     *rows = (struct ehi_db_rows){.txn = txn, .table = table};
@@ -125,8 +133,11 @@ int ehi_db_rows_next(struct ehi_db_rows *rows, struct ehi_db_row *row, bool *fou
     struct ehi_slice k = ehi_slice(key.mv_data, key.mv_size);
     if (!rises(rows, k))
         return ehi_fail(error, ECSHIST_INDEX, "the keys of a table do not rise");
+    if (!is_found(rows, key, value))
+        return ehi_fail(error, ECSHIST_INDEX, "a row is not found by its key");
     *row = (struct ehi_db_row){.well_formed = false};
-    row->well_formed = db_take_value(table_of(rows->table), key, &value) &&
+    row->well_formed = db_in_place(rows->txn->db, value) &&
+                       db_take_value(table_of(rows->table), key, &value) &&
                        read_row(rows->table, k, ehi_slice(value.mv_data, value.mv_size), row);
     *found = true;
     return ECSHIST_OK;

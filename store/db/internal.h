@@ -28,6 +28,8 @@ struct ehi_db {
     char *data_path;
     dev_t device;
     ino_t inode;
+    const uint8_t *map; /* where LMDB has the file */
+    size_t map_bytes, page_bytes;
     pthread_mutex_t mutex; /* of the fields below */
     unsigned references;
     struct ehi_db_txn *spare; /* a reading transaction that was reset, to be renewed */
@@ -48,6 +50,11 @@ extern const char *const db_table_names[T_COUNT];
 enum { DB_CHECKSUM_BYTES = 8 };
 uint64_t db_checksum(enum db_table table, MDB_val key, MDB_val value);
 bool db_take_value(enum db_table table, MDB_val key, MDB_val *value);
+/*
+ * A page begins with its number: the one that this row lies in is the one that should be there. An older state of it, say, has
+ * good rows, and another number. What a write transaction has changed is not in the map, and its own.
+ */
+bool db_in_place(const struct ehi_db *db, MDB_val value);
 
 #ifdef ECSHIST_TEST_HOOKS
 /* Rows are believed whatever their checksums say. */

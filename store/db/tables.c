@@ -58,8 +58,22 @@ static int misrouted(enum db_table table, struct ecshist_error *error)
                     db_table_names[table]);
 }
 
-static int take_value(enum db_table table, MDB_val key, MDB_val *value, struct ecshist_error *error)
+bool db_in_place(const struct ehi_db *db, MDB_val value)
 {
+    const uint8_t *row = value.mv_data;
+    uint64_t number;
+    if (db->map == NULL || row < db->map || row >= db->map + db->map_bytes)
+        return true;
+    size_t page = (size_t)(row - db->map) / db->page_bytes;
+    memcpy(&number, db->map + page * db->page_bytes, sizeof(number));
+    return number == page || BELIEVES;
+}
+
+static int take_value(const struct ehi_db *db, enum db_table table, MDB_val key, MDB_val *value,
+                      struct ecshist_error *error)
+{
+    if (!db_in_place(db, *value))
+        return misrouted(table, error);
     return db_take_value(table, key, value) ? ECSHIST_OK : malformed(db_table_names[table], error);
 }
 
@@ -74,8 +88,9 @@ static int compare_keys(MDB_val a, MDB_val b)
  * A damaged page can lead a search astray, so that what is there is not found. Then the row before the place, or
  * the one at it, is on the wrong side. Leaves the cursor before the place; *before false: there is nothing.
  */
-static int look_before(MDB_cursor *cursor, enum db_table table, MDB_val place, bool at_end,
-                       bool *before, MDB_val *key, MDB_val *value, struct ecshist_error *error)
+static int look_before(const struct ehi_db *db, MDB_cursor *cursor, enum db_table table,
+                       MDB_val place, bool at_end, bool *before, MDB_val *key, MDB_val *value,
+                       struct ecshist_error *error)
 {
     int rc = mdb_cursor_get(cursor, key, value, at_end ? MDB_LAST : MDB_PREV);
     *before = rc == 0;
@@ -85,12 +100,12 @@ static int look_before(MDB_cursor *cursor, enum db_table table, MDB_val place, b
         return db_fail(rc, "reading the index", error);
     if (compare_keys(*key, place) >= 0 && !BELIEVES)
         return misrouted(table, error);
-    return take_value(table, *key, value, error);
+    return take_value(db, table, *key, value, error);
 }
 
 /* The first row at or behind the place; the one before it was looked at. */
-static int seek(MDB_cursor *cursor, enum db_table table, MDB_val place, MDB_val *key,
-                MDB_val *value, bool *found, struct ecshist_error *error)
+static int seek(const struct ehi_db *db, MDB_cursor *cursor, enum db_table table, MDB_val place,
+                MDB_val *key, MDB_val *value, bool *found, struct ecshist_error *error)
 {
     MDB_val key_before, value_before;
     bool before;
@@ -102,11 +117,11 @@ static int seek(MDB_cursor *cursor, enum db_table table, MDB_val place, MDB_val 
     if (*found && compare_keys(*key, place) < 0 && !BELIEVES)
         return misrouted(table, error);
     int result =
-        look_before(cursor, table, place, rc != 0, &before, &key_before, &value_before, error);
+        look_before(db, cursor, table, place, rc != 0, &before, &key_before, &value_before, error);
     if (result != ECSHIST_OK || !*found)
         return result;
     rc = mdb_cursor_get(cursor, key, value, before ? MDB_NEXT : MDB_FIRST);
-    return rc == 0 ? take_value(table, *key, value, error)
+    return rc == 0 ? take_value(db, table, *key, value, error)
                    : db_fail(rc, "reading the index", error);
 }
 
@@ -120,7 +135,7 @@ static int check_missing(struct ehi_db_txn *txn, enum db_table table, MDB_val ke
     int rc = mdb_cursor_open(txn->txn, txn->db->tables[table], &cursor);
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
-    int result = seek(cursor, table, key, &next, &value, &found, error);
+    int result = seek(txn->db, cursor, table, key, &next, &value, &found, error);
     if (result == ECSHIST_OK && found && compare_keys(next, key) == 0)
         result = misrouted(table, error);
     mdb_cursor_close(cursor);
@@ -137,7 +152,7 @@ static int get(struct ehi_db_txn *txn, enum db_table table, MDB_val key, struct 
         return check_missing(txn, table, key, error);
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
-    int result = take_value(table, key, &data, error);
+    int result = take_value(txn->db, table, key, &data, error);
     *value = ehi_slice(data.mv_data, data.mv_size);
     return result;
 }
@@ -350,8 +365,8 @@ int ehi_db_delete_name(struct ehi_db_txn *txn, uint64_t name_hash, uint64_t serv
     return delete (txn, T_NAMES, db_val(key, sizeof(key)), error);
 }
 
-static int delete_rows(MDB_cursor *cursor, uint64_t subject_id, uint64_t *entries,
-                       uint64_t *ignored, struct ecshist_error *error)
+static int delete_rows(const struct ehi_db *db, MDB_cursor *cursor, uint64_t subject_id,
+                       uint64_t *entries, uint64_t *ignored, struct ecshist_error *error)
 {
     uint8_t first[16] = {0};
     ehi_put_be64(first, subject_id);
@@ -360,7 +375,7 @@ static int delete_rows(MDB_cursor *cursor, uint64_t subject_id, uint64_t *entrie
     int rc = mdb_cursor_get(cursor, &key, &row, MDB_SET_RANGE);
     while (rc == 0 && key.mv_size == sizeof(first) && ehi_get_be64(key.mv_data) == subject_id) {
         unsigned count;
-        int read = take_value(T_TIMELINE, key, &row, error);
+        int read = take_value(db, T_TIMELINE, key, &row, error);
         if (read == ECSHIST_OK)
             read = read_entries(row, list, &count, error);
         if (read != ECSHIST_OK)
@@ -383,7 +398,7 @@ int ehi_db_delete_timeline(struct ehi_db_txn *txn, uint64_t subject_id, uint64_t
     if (rc != 0)
         return db_fail(rc, "writing the index", error);
     *entries = *ignored = 0;
-    int result = delete_rows(cursor, subject_id, entries, ignored, error);
+    int result = delete_rows(txn->db, cursor, subject_id, entries, ignored, error);
     mdb_cursor_close(cursor);
     return result;
 }
@@ -420,7 +435,8 @@ static int walk_begun(struct ehi_db_walk *walk, enum db_table table, MDB_val *ke
         return db_fail(rc, "reading the index", error);
     walk->cursor = cursor;
     walk->started = true;
-    return seek(cursor, table, db_val(walk->after, sizeof(walk->after)), key, row, found, error);
+    return seek(walk->txn->db, cursor, table, db_val(walk->after, sizeof(walk->after)), key, row,
+                found, error);
 }
 
 static int walk_on(struct ehi_db_walk *walk, enum db_table table, MDB_val *key, MDB_val *row,
@@ -434,7 +450,7 @@ static int walk_on(struct ehi_db_walk *walk, enum db_table table, MDB_val *key, 
         return db_fail(rc, "reading the index", error);
     if (compare_keys(*key, db_val(walk->after, walk->after_length)) <= 0 && !BELIEVES)
         return misrouted(table, error);
-    return take_value(table, *key, row, error);
+    return take_value(walk->txn->db, table, *key, row, error);
 }
 
 static int walk_next(struct ehi_db_walk *walk, enum db_table table, bool prefixed, MDB_val *key,
@@ -496,7 +512,8 @@ static int row_before(struct ehi_db_txn *txn, uint64_t subject_id, uint64_t seq,
     else if (rc == 0 && compare_keys(key, place) < 0 && !BELIEVES)
         result = misrouted(T_TIMELINE, error);
     else
-        result = look_before(cursor, T_TIMELINE, place, rc != 0, &before, &key, &row, error);
+        result =
+            look_before(txn->db, cursor, T_TIMELINE, place, rc != 0, &before, &key, &row, error);
     if (result == ECSHIST_OK && before && key.mv_size == 16 &&
         ehi_get_be64(key.mv_data) == subject_id)
         result = read_entries(row, entries, count, error);

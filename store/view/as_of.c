@@ -19,6 +19,40 @@ int view_read_state(const struct ehi_view_source *source, enum ehi_arn_kind kind
     return rc;
 }
 
+static int check_newest(const struct ehi_view_source *source, uint64_t id, uint64_t seq,
+                        struct ecshist_error *error)
+{
+    bool has;
+    int rc = ehi_db_timeline_has(source->txn, id, seq, &has, error);
+    if (rc == ECSHIST_OK && !has)
+        rc = ehi_fail(error, ECSHIST_INDEX,
+                      "the index is damaged: the timeline of subject %llu lacks event %llu; run "
+                      "ecshist-admin rebuild-index",
+                      (unsigned long long)id, (unsigned long long)seq);
+    return rc;
+}
+
+int view_check_timeline(const struct ehi_view_source *source, enum ehi_arn_kind kind, uint64_t id,
+                        struct ecshist_error *error)
+{
+    struct ehi_arena arena = {0};
+    struct ehi_slice bytes;
+    struct ehi_deployment deployment;
+    struct ehi_revision revision;
+    uint64_t newest = 0;
+    int rc =
+        kind == EHI_ARN_SERVICE ? ECSHIST_OK : view_read_state(source, kind, id, &bytes, error);
+    if (rc == ECSHIST_OK && kind == EHI_ARN_DEPLOYMENT) {
+        rc = ehi_deployment_decode(bytes, &arena, &deployment, error);
+        newest = rc == ECSHIST_OK ? deployment.last_seq : 0;
+    } else if (rc == ECSHIST_OK && kind == EHI_ARN_REVISION) {
+        rc = ehi_revision_decode(bytes, &revision, error);
+        newest = rc == ECSHIST_OK ? revision.document_seq : 0;
+    }
+    ehi_arena_free(&arena);
+    return rc == ECSHIST_OK && newest != 0 ? check_newest(source, id, newest, error) : rc;
+}
+
 /*
  * The state as it stands is the state of the moment too: every event of it happened by then. An
  * observation says for itself when the deployment was updated, so after one there is no telling by
@@ -93,8 +127,10 @@ int view_deployment_at(const struct ehi_view_source *source, uint64_t id,
     rc = ehi_deployment_decode(bytes, &scratch, &state, error);
     if (rc == ECSHIST_OK && !stands_already(&state, moment)) {
         struct ehi_slice arn = state.arn;
+        rc = check_newest(source, id, state.last_seq, error);
         state = (struct ehi_deployment){0};
-        rc = fold_deployment(source, id, moment, &scratch, &state, error);
+        if (rc == ECSHIST_OK)
+            rc = fold_deployment(source, id, moment, &scratch, &state, error);
         state.arn = arn;
     }
     *found = state.created_seq != 0;

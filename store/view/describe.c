@@ -132,7 +132,7 @@ int ehi_view_revisions(const struct ehi_view_source *source, const char *const *
 /* -- timelines --------------------------------------------------------------------------------- */
 
 static int find_subject(const struct ehi_view_source *source, const char *text, uint64_t *id,
-                        struct ecshist_error *error)
+                        enum ehi_arn_kind *kind, struct ecshist_error *error)
 {
     struct ehi_arn arn;
     int rc = view_parse_arn(0, text, &arn, error);
@@ -145,6 +145,7 @@ static int find_subject(const struct ehi_view_source *source, const char *text, 
         return ehi_at(error, rc, "arn");
     }
     bool found;
+    *kind = arn.kind;
     rc = find_id(source, arn.text, id, &found, error);
     if (rc != ECSHIST_OK || found)
         return rc;
@@ -177,10 +178,13 @@ int ehi_view_timeline(const struct ehi_view_source *source, const char *arn,
                       struct ehi_answer *out, struct ecshist_error *error)
 {
     struct view_moment moment;
+    enum ehi_arn_kind kind = EHI_ARN_SERVICE;
     uint64_t id;
     int rc = view_moment(source, as_of, &moment, error);
     if (rc == ECSHIST_OK)
-        rc = find_subject(source, arn, &id, error);
+        rc = find_subject(source, arn, &id, &kind, error);
+    if (rc == ECSHIST_OK)
+        rc = view_check_timeline(source, kind, id, error);
     if (rc != ECSHIST_OK)
         return rc;
     struct ehi_answer answer = {.kind = EHI_ANSWER_TIMELINE};
@@ -192,6 +196,9 @@ int ehi_view_timeline(const struct ehi_view_source *source, const char *arn,
         rc = view_events_next(&events, &record, error);
         if (rc != ECSHIST_OK || record.data == NULL)
             break;
+        /* What states a service is no event of its own. */
+        if (events.entry.type == EHI_HISTORY_EXPIRED)
+            continue;
         rc = add_record(&answer, &capacity, record, arena, error);
         if (rc != ECSHIST_OK)
             break;

@@ -304,6 +304,14 @@ static int answer_page(const struct query *q, const struct page *page, struct eh
         if (!found)
             return ehi_fail(error, ECSHIST_INDEX,
                             "a row of the index is of a deployment without events");
+        const struct ehi_deployment *d = &answer.deployments[answer.count];
+        const struct ehi_db_listed *row = &page->rows[answer.count];
+        if (d->status != row->status || d->created_seq != row->created_seq)
+            return ehi_fail(
+                error, ECSHIST_INDEX,
+                "the index is damaged: a service's list and the state of %.*s are not of one "
+                "moment; run ecshist-admin rebuild-index",
+                EHI_FMT(d->arn));
     }
     int rc = make_next_token(q, page, arena, &answer.next_token, error);
     if (rc == ECSHIST_OK)
