@@ -70,6 +70,8 @@ int api_event_init(struct ecshist_event *event, struct ehi_slice record, struct 
 {
     struct ehi_event decoded;
     int rc = ehi_event_decode(record, arena, &decoded, error);
+    if (rc == ECSHIST_NO_MEMORY)
+        return rc;
     if (rc != ECSHIST_OK)
         return ehi_fail(error, ECSHIST_DAMAGED, "an event of the log cannot be decoded");
     char id_text[ECSHIST_MAX_ID_BYTES + 1];

@@ -29,9 +29,11 @@ int ehi_fail(struct ecshist_error *error, int code, const char *format, ...)
 
 int ehi_fail_errno(struct ecshist_error *error, int code, const char *format, ...)
 {
+    int saved = errno;
+    if (saved == ENOMEM && code == ECSHIST_IO)
+        code = ECSHIST_NO_MEMORY;
     if (error == NULL)
         return code;
-    int saved = errno;
     clear(error, code);
     error->system_errno = saved;
     va_list args;

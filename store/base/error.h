@@ -9,7 +9,8 @@
 
 /* Clears the error, sets code and message. Returns code. */
 int ehi_fail(struct ecshist_error *error, int code, const char *format, ...) ECSHIST_PRINTF(3, 4);
-/* The same, with errno's text behind the message and system_errno set. Keeps errno. */
+/* The same, with errno's text behind the message and system_errno set. Keeps errno. What is IO for
+ * want of memory (ENOMEM) is NO_MEMORY. */
 int ehi_fail_errno(struct ecshist_error *error, int code, const char *format, ...)
     ECSHIST_PRINTF(3, 4);
 /* "out of memory". Returns ECSHIST_NO_MEMORY. */
