@@ -350,6 +350,8 @@ int ehi_store_dry_run(struct ehi_store *store, struct ehi_request *request)
         rc = apply_request(batch, request, &fate, request->error);
         if (rc == ECSHIST_OK)
             rc = request->code;
+        else
+            clear_results(request);
     }
     ehi_db_abort(txn);
     ehi_db_release(db);
