@@ -59,10 +59,12 @@ static int check_append(struct ehi_log *log, const struct ehi_position *position
         return ehi_fail(error, ECSHIST_MISUSE,
                         "the records do not follow one another from seq %llu",
                         EHI_NAME_OF(position->next_seq));
-    if (!ehi_log_at_end(log, position))
-        return ehi_fail(error, ECSHIST_MISUSE, "seq %llu is not the log's tail any more",
-                        EHI_NAME_OF(position->next_seq));
-    return ECSHIST_OK;
+    bool at_end;
+    int rc = ehi_log_look_for_end(log, position, &at_end, error);
+    if (rc == ECSHIST_NOT_FOUND || (rc == ECSHIST_OK && !at_end))
+        rc = ehi_fail(error, ECSHIST_MISUSE, "seq %llu is not the log's tail any more",
+                      EHI_NAME_OF(position->next_seq));
+    return rc;
 }
 
 static int fill_buffer(struct ehi_log *log, struct ehi_slice records, uint32_t count,
@@ -233,15 +235,16 @@ int ehi_log_settle(struct ehi_log *log, const struct ehi_position *tail,
                    struct ecshist_error *error)
 {
     struct ehi_view view;
+    int rc = ehi_view_get(log, tail->segment, tail->offset, &view, error);
+    if (rc != ECSHIST_OK && rc != ECSHIST_NOT_FOUND)
+        return rc;
     if (!ehi_log_confirms(log, tail))
         return ehi_fail(error, ECSHIST_MISUSE, "not a position of the log");
     if (ehi_sys_fsync(log->dirfd) != 0)
         return ehi_fail_errno(error, ECSHIST_IO, "cannot flush the log's directory");
     if (tail->frame_offset == 0)
         return ECSHIST_OK;
-    int rc = ehi_view_get(log, tail->segment, tail->offset, &view, error);
-    if (rc == ECSHIST_OK)
-        rc = open_for_writing(log, tail->segment, error);
+    rc = open_for_writing(log, tail->segment, error);
     if (rc != ECSHIST_OK)
         return rc;
     log->buffer.length = 0;

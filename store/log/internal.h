@@ -156,6 +156,10 @@ enum ehi_look ehi_look_at(const struct ehi_log *log, const struct ehi_view *view
 int ehi_damaged(const struct ehi_log *log, uint64_t segment, uint64_t offset, uint64_t next_seq,
                 const char *what, struct ecshist_error *error);
 
+/* As ehi_log_at_end, which says no where it could not look. NOT_FOUND, IO, NO_MEMORY. */
+int ehi_log_look_for_end(struct ehi_log *log, const struct ehi_position *position, bool *at_end,
+                         struct ecshist_error *error) ECSHIST_CHECKED;
+
 /* seal.c */
 /* The footer's frame of the frames up to `end` and the segment that follows. *out is the caller's to free, on failure too. */
 int ehi_footer_make(const struct ehi_log *log, const struct ehi_view *view, uint64_t end,

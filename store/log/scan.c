@@ -262,25 +262,34 @@ void ehi_log_start(struct ehi_log *log, struct ehi_position *out)
     *out = (struct ehi_position){first, EHI_SEGMENT_HEADER_BYTES, first, 0, 0};
 }
 
-bool ehi_log_at_end(struct ehi_log *log, const struct ehi_position *position)
+int ehi_log_look_for_end(struct ehi_log *log, const struct ehi_position *position, bool *at_end,
+                         struct ecshist_error *error)
 {
     struct ehi_view view;
     struct ehi_frame frame;
     uint64_t need = position->offset + EHI_FRAME_HEADER_BYTES;
-    if (ehi_view_get(log, position->segment, need, &view, NULL) != ECSHIST_OK || view.next != 0)
-        return false;
-    if (position->offset > view.size)
-        return false;
+    *at_end = false;
+    int rc = ehi_view_get(log, position->segment, need, &view, error);
+    if (rc != ECSHIST_OK || view.next != 0 || position->offset > view.size)
+        return rc;
     uint64_t room = view.size < need ? view.size - position->offset : EHI_FRAME_HEADER_BYTES;
-    if (ehi_all_zero(view.map + position->offset, room))
-        return true;
+    *at_end = ehi_all_zero(view.map + position->offset, room);
+    if (*at_end ||
+        ehi_look_at(log, &view, position->offset, position->next_seq, &frame) != EHI_LOOK_FOOTER)
+        return ECSHIST_OK;
     /* Sealed, and whoever sealed it has not begun the next one. */
-    if (ehi_look_at(log, &view, position->offset, position->next_seq, &frame) != EHI_LOOK_FOOTER)
-        return false;
-    if (ehi_table_refresh(log, NULL) != ECSHIST_OK ||
-        ehi_view_get(log, position->segment, UINT64_MAX, &view, NULL) != ECSHIST_OK)
-        return false;
-    return view.next == 0 && ehi_trailer_offset(view.map, view.size) == position->offset;
+    rc = ehi_table_refresh(log, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_view_get(log, position->segment, UINT64_MAX, &view, error);
+    if (rc == ECSHIST_OK)
+        *at_end = view.next == 0 && ehi_trailer_offset(view.map, view.size) == position->offset;
+    return rc;
+}
+
+bool ehi_log_at_end(struct ehi_log *log, const struct ehi_position *position)
+{
+    bool at_end;
+    return ehi_log_look_for_end(log, position, &at_end, NULL) == ECSHIST_OK && at_end;
 }
 
 bool ehi_log_confirms(struct ehi_log *log, const struct ehi_position *position)
