@@ -1,5 +1,6 @@
 #include "base/clock.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/random.h>
@@ -30,17 +31,35 @@ static int hex_digit(char c)
     return -1;
 }
 
+/* All of a small file, as far as there is room. */
+static size_t read_file(const char *path, char *text, size_t room)
+{
+    int fd;
+    do {
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    } while (fd < 0 && errno == EINTR);
+    if (fd < 0)
+        return 0;
+    size_t length = 0;
+    while (length < room) {
+        ssize_t n = read(fd, text + length, room - length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        length += (size_t)n;
+    }
+    close(fd);
+    return length;
+}
+
 bool ehi_boot_id(uint8_t out[16])
 {
     memset(out, 0, 16);
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
     char text[64];
-    ssize_t length = read(fd, text, sizeof(text));
-    close(fd);
+    size_t length = read_file("/proc/sys/kernel/random/boot_id", text, sizeof(text));
     unsigned digits = 0;
-    for (ssize_t i = 0; i < length && digits < 32; i++) {
+    for (size_t i = 0; i < length && digits < 32; i++) {
         int value = hex_digit(text[i]);
         if (value < 0)
             continue;
@@ -52,5 +71,17 @@ bool ehi_boot_id(uint8_t out[16])
 
 bool ehi_random(void *out, unsigned long length)
 {
-    return length <= 256 && getrandom(out, length, 0) == (ssize_t)length;
+    unsigned char *to = out;
+    if (length > 256)
+        return false;
+    while (length > 0) {
+        ssize_t n = getrandom(to, length, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        to += n;
+        length -= (unsigned long)n;
+    }
+    return true;
 }

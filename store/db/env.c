@@ -167,6 +167,12 @@ static int open_as(const char *path, uint64_t map_bytes, bool create, unsigned f
     db->references = 1;
     pthread_mutex_init(&db->mutex, NULL);
     int rc = open_env(db, path, map_bytes, create, flags);
+    /* A signal: LMDB does not ask again. */
+    while (rc == EINTR) {
+        mdb_env_close(db->env);
+        db->env = NULL;
+        rc = open_env(db, path, map_bytes, create, flags);
+    }
     if (rc != 0) {
         ehi_db_release(db);
         return db_fail(rc, "opening the index", error);
@@ -230,7 +236,10 @@ bool ehi_db_current(const struct ehi_db *db)
 
 int ehi_db_sync(struct ehi_db *db, struct ecshist_error *error)
 {
-    int rc = mdb_env_sync(db->env, 1);
+    int rc;
+    do {
+        rc = mdb_env_sync(db->env, 1);
+    } while (rc == EINTR);
     return rc == 0 ? ECSHIST_OK : db_fail(rc, "syncing the index", error);
 }
 

@@ -1,6 +1,7 @@
 /* A new store: made whole beside its place, then renamed into it. */
 #include "base/clock.h"
 #include "fold/store.h"
+#include "log/sys.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -19,12 +20,12 @@ static int fill(int dir_fd, const char *temporary, struct ecshist_error *error)
         return ehi_fail_errno(error, ECSHIST_IO, "asking the kernel for random bytes");
     if (mkdirat(dir_fd, "log", 0700) != 0 || mkdirat(dir_fd, "index", 0700) != 0)
         return ehi_fail_errno(error, ECSHIST_IO, "making the directories of %s", temporary);
-    int log_fd = openat(dir_fd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    int log_fd = ehi_sys_open(dir_fd, "log", O_RDONLY | O_DIRECTORY);
     if (log_fd < 0)
         return ehi_fail_errno(error, ECSHIST_IO, "opening %s/log", temporary);
     int rc = ehi_log_create(log_fd, temporary, store_id, error);
     close(log_fd);
-    if (rc == ECSHIST_OK && fsync(dir_fd) != 0)
+    if (rc == ECSHIST_OK && ehi_sys_fsync(dir_fd) != 0)
         rc = ehi_fail_errno(error, ECSHIST_IO, "flushing %s", temporary);
     return rc;
 }
@@ -53,7 +54,7 @@ void ehi_directory_remove(int dir_fd, const char *name)
 
 void ehi_beside_remove(const char *temporary)
 {
-    int dir_fd = open(temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    int dir_fd = ehi_sys_open(AT_FDCWD, temporary, O_RDONLY | O_DIRECTORY);
     if (dir_fd >= 0) {
         ehi_directory_remove(dir_fd, "log");
         ehi_directory_remove(dir_fd, "index");
@@ -67,9 +68,9 @@ static int flush_parent(const char *path, struct ecshist_error *error)
     char *copy = strdup(path);
     if (copy == NULL)
         return ehi_fail_memory(error);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = ehi_sys_open_dir(dirname(copy));
     int rc = ECSHIST_OK;
-    if (fd < 0 || fsync(fd) != 0)
+    if (fd < 0 || ehi_sys_fsync(fd) != 0)
         rc = ehi_fail_errno(error, ECSHIST_IO, "flushing the directory of %s", path);
     if (fd >= 0)
         close(fd);
@@ -97,7 +98,7 @@ int ehi_beside_make(const char *path, char **temporary, int *dir_fd, struct ecsh
         rc = ehi_fail_errno(error, ECSHIST_IO, "making a directory beside %s", path);
     int fd = -1;
     if (rc == ECSHIST_OK) {
-        fd = open(made, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        fd = ehi_sys_open(AT_FDCWD, made, O_RDONLY | O_DIRECTORY);
         if (fd < 0) {
             rc = ehi_fail_errno(error, ECSHIST_IO, "opening %s", made);
             (void)rmdir(made);

@@ -4,11 +4,11 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "codec/format.h"
+#include "log/sys.h"
 
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 /* The 64 bytes of the file. Not part of the lasting format: another index format is a rebuild. */
 #define MARK_MAGIC "ECSHMRK1"
@@ -31,12 +31,13 @@ static uint64_t data_inode(int index_fd)
 
 static bool read_mark(int index_fd, uint8_t mark[MARK_BYTES])
 {
-    int fd = openat(index_fd, "mark", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = ehi_sys_open(index_fd, "mark", O_RDONLY);
     if (fd < 0)
         return false;
-    ssize_t length = pread(fd, mark, MARK_BYTES, 0);
-    close(fd);
-    return length == MARK_BYTES;
+    size_t length;
+    int rc = ehi_sys_pread_all(fd, mark, MARK_BYTES, 0, &length);
+    ehi_sys_close(fd);
+    return rc == 0 && length == MARK_BYTES;
 }
 
 enum ehi_mark ehi_mark_read(int index_fd, const uint8_t store_id[16])
@@ -68,12 +69,12 @@ int ehi_mark_write(int index_fd, const uint8_t store_id[16], bool clean,
     (void)ehi_boot_id(mark + AT_BOOT_ID);
     ehi_put_le64(mark + AT_INODE, data_inode(index_fd));
     ehi_put_le64(mark + AT_CHECKSUM, ehi_hash64(mark, AT_CHECKSUM, 0));
-    int fd = openat(index_fd, "mark", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = ehi_sys_open(index_fd, "mark", O_WRONLY | O_CREAT);
     if (fd < 0)
         return ehi_fail_errno(error, ECSHIST_IO, "writing the index's mark");
-    bool written =
-        pwrite(fd, mark, MARK_BYTES, 0) == MARK_BYTES && fsync(fd) == 0 && fsync(index_fd) == 0;
+    bool written = ehi_sys_pwrite_all(fd, mark, MARK_BYTES, 0, NULL) == 0 &&
+                   ehi_sys_fsync(fd) == 0 && ehi_sys_fsync(index_fd) == 0;
     int rc = written ? ECSHIST_OK : ehi_fail_errno(error, ECSHIST_IO, "writing the index's mark");
-    close(fd);
+    ehi_sys_close(fd);
     return rc;
 }

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "fold/mark.h"
 #include "fold/store.h"
+#include "log/sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -151,15 +152,34 @@ void ehi_store_unlock(struct ehi_store *store)
 
 /* -- trust ------------------------------------------------------------------------------------- */
 
-static bool read_head(struct ehi_db *db, struct ehi_db_head *head)
+static int read_head(struct ehi_db *db, struct ehi_db_head *head, bool *found,
+                     struct ecshist_error *error)
 {
     struct ehi_db_txn *txn;
-    if (ehi_db_begin(db, false, &txn, NULL) != ECSHIST_OK)
-        return false;
-    bool found = false;
-    bool read = ehi_db_get_head(txn, head, &found, NULL) == ECSHIST_OK && found;
+    int rc = ehi_db_begin(db, false, &txn, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    rc = ehi_db_get_head(txn, head, found, error);
     ehi_db_abort(txn);
-    return read;
+    return rc;
+}
+
+/*
+ * For want of memory or of descriptors nothing was learnt of the index: that is no reason to make it
+ * anew, but the failure of the whole.
+ */
+static bool is_want(const struct ecshist_error *error)
+{
+    return error->code == ECSHIST_NO_MEMORY || error->system_errno == EMFILE ||
+           error->system_errno == ENFILE;
+}
+
+static int pass_on(const struct ecshist_error *why, struct ecshist_error *error)
+{
+    ehi_fail(error, why->code, "%s", why->message);
+    if (error != NULL)
+        error->system_errno = why->system_errno;
+    return why->code;
 }
 
 /* Where the log ends, found the long way: its index is of no help. */
@@ -203,11 +223,18 @@ static int open_trusted(struct ehi_store *store, int index_fd, struct ecshist_er
 {
     if (index_fd < 0 || ehi_mark_read(index_fd, ehi_log_store_id(store->log)) == EHI_MARK_UNTRUSTED)
         return ECSHIST_OK;
+    struct ecshist_error why = ECSHIST_ERROR_INIT;
     struct ehi_db *db;
-    if (ehi_store_open_index(store, &db, NULL) != ECSHIST_OK)
-        return ECSHIST_OK;
-    struct ehi_db_head head;
-    bool ours = read_head(db, &head) && head.index_format == EHI_INDEX_FORMAT &&
+    if (ehi_store_open_index(store, &db, &why) != ECSHIST_OK)
+        return is_want(&why) ? pass_on(&why, error) : ECSHIST_OK;
+    struct ehi_db_head head = {0};
+    bool found = false;
+    int rc = read_head(db, &head, &found, &why);
+    if (rc != ECSHIST_OK && is_want(&why)) {
+        ehi_db_release(db);
+        return pass_on(&why, error);
+    }
+    bool ours = rc == ECSHIST_OK && found && head.index_format == EHI_INDEX_FORMAT &&
                 memcmp(head.store_id, ehi_log_store_id(store->log), 16) == 0;
     struct ehi_position position = ehi_head_position(&head);
     if (ours && ehi_log_confirms(store->log, &position)) {
@@ -220,7 +247,7 @@ static int open_trusted(struct ehi_store *store, int index_fd, struct ecshist_er
 
 static int open_index_fd(const struct ehi_store *store)
 {
-    return openat(store->dir_fd, "index", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    return ehi_sys_open(store->dir_fd, "index", O_RDONLY | O_DIRECTORY);
 }
 
 /* "In use" must be durable before the first unflushed commit: LMDB reuses pages of what "clean"
@@ -240,7 +267,8 @@ static int mark_in_use(struct ehi_store *store, struct ecshist_error *error)
 static bool behind_log(struct ehi_store *store)
 {
     struct ehi_db_head head;
-    if (!read_head(store->db, &head))
+    bool found = false;
+    if (read_head(store->db, &head, &found, NULL) != ECSHIST_OK || !found)
         return true;
     struct ehi_position position = ehi_head_position(&head);
     return !ehi_log_at_end(store->log, &position);
@@ -312,11 +340,14 @@ static void store_free(struct ehi_store *store)
     free(store);
 }
 
-static struct ehi_store *store_new(const char *path, const struct ecshist_open_options *options)
+/* The path is the store's from here on, also on failure. */
+static struct ehi_store *store_new(char *path, const struct ecshist_open_options *options)
 {
     struct ehi_store *store = calloc(1, sizeof(*store));
-    if (store == NULL)
+    if (store == NULL) {
+        free(path);
         return NULL;
+    }
     store->dir_fd = store->log_fd = -1;
     pthread_mutex_init(&store->writer_mutex, NULL);
     pthread_mutex_init(&store->db_mutex, NULL);
@@ -329,10 +360,9 @@ static struct ehi_store *store_new(const char *path, const struct ecshist_open_o
     store->read_only = (options->flags & ECSHIST_OPEN_READ_ONLY) != 0;
     store->now_us = options->now_us != NULL ? options->now_us : system_now_us;
     store->now_context = options->now_context;
-    /* An absolute path, so that a later chdir does not lose the index. */
-    store->path = realpath(path, NULL);
+    store->path = path;
     store->batch = ehi_batch_new();
-    if (store->path == NULL || store->batch == NULL) {
+    if (store->batch == NULL) {
         store_free(store);
         return NULL;
     }
@@ -342,7 +372,7 @@ static struct ehi_store *store_new(const char *path, const struct ecshist_open_o
 static int open_dirs(struct ehi_store *store, int dir_fd, struct ecshist_error *error)
 {
     store->dir_fd = dir_fd;
-    store->log_fd = openat(dir_fd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    store->log_fd = ehi_sys_open(dir_fd, "log", O_RDONLY | O_DIRECTORY);
     if (store->log_fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return ehi_fail(error, ECSHIST_FORMAT, "%s is not a store: it has no directory log",
                         store->path);
@@ -421,7 +451,14 @@ static int open_registered(const char *path, int dir_fd, const struct ecshist_op
         *out = store;
         return ECSHIST_OK;
     }
-    store = store_new(path, options);
+    /* An absolute path, so that a later chdir does not lose the index. */
+    char *whole = realpath(path, NULL);
+    if (whole == NULL) {
+        int rc = ehi_fail_errno(error, ECSHIST_IO, "looking for %s", path);
+        close(dir_fd);
+        return rc;
+    }
+    store = store_new(whole, options);
     if (store == NULL) {
         close(dir_fd);
         return ehi_fail_memory(error);
@@ -447,9 +484,8 @@ static bool is_empty_dir(int dir_fd)
 
 static int open_dir(const char *path, unsigned flags, int *out, struct ecshist_error *error)
 {
-    const int how = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
     bool create = (flags & ECSHIST_OPEN_CREATE) != 0;
-    int fd = open(path, how);
+    int fd = ehi_sys_open_dir(path);
     if (fd >= 0 && create && (flags & ECSHIST_OPEN_EXCLUSIVE) != 0 && !is_empty_dir(fd)) {
         close(fd);
         return ehi_fail(error, ECSHIST_EXISTS, "%s is a store already", path);
@@ -461,7 +497,7 @@ static int open_dir(const char *path, unsigned flags, int *out, struct ecshist_e
         /* Another process may have been faster: then the store is there all the same. */
         if (rc != ECSHIST_OK && !(rc == ECSHIST_EXISTS && (flags & ECSHIST_OPEN_EXCLUSIVE) == 0))
             return rc;
-        fd = open(path, how);
+        fd = ehi_sys_open_dir(path);
     }
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return ehi_fail(error, ECSHIST_NO_STORE, "there is no store at %s", path);

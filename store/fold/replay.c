@@ -5,6 +5,7 @@
 #include "fold/expired.h"
 #include "fold/mark.h"
 #include "fold/store.h"
+#include "log/sys.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -190,9 +191,10 @@ int ehi_replay(struct ehi_store *store, struct ehi_db *db, ecshist_progress_fn p
 
 /* One is made under the writers' lock, the other by the one compaction there is at a time. */
 static const char fresh_name[] = "index.new", copy_name[] = "index.copy";
+
 static int mark_new(struct ehi_store *store, const char *name, struct ecshist_error *error)
 {
-    int fd = openat(store->dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = ehi_sys_open(store->dir_fd, name, O_RDONLY | O_DIRECTORY);
     if (fd < 0)
         return ehi_fail_errno(error, ECSHIST_IO, "opening %s/%s", store->path, name);
     int rc = ehi_mark_write(fd, ehi_log_store_id(store->log), false, error);
@@ -256,7 +258,7 @@ static int swap_in(struct ehi_store *store, const char *name, struct ecshist_err
         failed = renameat(store->dir_fd, name, store->dir_fd, "index");
     if (failed != 0)
         return ehi_fail_errno(error, ECSHIST_IO, "swapping in the new index of %s", store->path);
-    if (fsync(store->dir_fd) != 0)
+    if (ehi_sys_fsync(store->dir_fd) != 0)
         return ehi_fail_errno(error, ECSHIST_IO, "flushing %s", store->path);
     return ECSHIST_OK;
 }

@@ -95,6 +95,15 @@ int ehi_sys_open(int dirfd, const char *name, int flags)
     return fd;
 }
 
+int ehi_sys_open_dir(const char *path)
+{
+    int fd;
+    do {
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    } while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
 int ehi_sys_lock(int fd)
 {
     int result;

@@ -21,6 +21,8 @@ int ehi_sys_rename(int dirfd, const char *from, const char *to) ECSHIST_CHECKED;
 int ehi_sys_unlink(int dirfd, const char *name);
 /* Returns the descriptor. O_CLOEXEC and O_NOFOLLOW are added, the mode is 0600. */
 int ehi_sys_open(int dirfd, const char *name, int flags) ECSHIST_CHECKED;
+/* A directory by its path, which may lead over symbolic links. */
+int ehi_sys_open_dir(const char *path) ECSHIST_CHECKED;
 int ehi_sys_lock(int fd) ECSHIST_CHECKED;
 void ehi_sys_unlock(int fd);
 /* Keeps errno. */
