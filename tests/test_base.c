@@ -287,6 +287,18 @@ Test(error, keeps_errno)
     cr_assert_str_eq(error.message, "writing x: No space left on device");
 }
 
+Test(error, for_want_of_memory)
+{
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    errno = ENOMEM;
+    cr_assert_eq(ehi_fail_errno(&error, ECSHIST_IO, "mapping %s", "x"), ECSHIST_NO_MEMORY);
+    cr_assert_eq(error.code, ECSHIST_NO_MEMORY);
+    cr_assert_eq(error.system_errno, ENOMEM);
+    cr_assert_eq(ehi_fail_errno(&error, ECSHIST_OUTCOME_UNKNOWN, "mapping %s", "x"),
+                 ECSHIST_OUTCOME_UNKNOWN);
+    errno = 0;
+}
+
 Test(error, may_be_null)
 {
     cr_assert_eq(ehi_fail(NULL, ECSHIST_INVALID, "%d", 1), ECSHIST_INVALID);
