@@ -1,4 +1,4 @@
-/* JSON text and values. Parsing is jansson's, bounded; writing is ours. UTF-8. */
+/* JSON text and values. UTF-8. */
 #ifndef EHI_JSON_JSON_H
 #define EHI_JSON_JSON_H
 

@@ -1,245 +1,281 @@
 /*
- * Text, then jansson's tree, then our values. What jansson must never see (a text too large, too
- * deep, or no object at all) is found by a scan before it.
+ * Text to values, in one pass, into the caller's arena. A parser of our own and not jansson's: where
+ * memory is out that one drops bytes of a string without a word, or writes past its end. The fuzzer
+ * holds the two against each other.
  */
+#include "base/hash.h"
 #include "json/json.h"
+#include "json/lex.h"
 
 #include <ecshist/limits.h>
-#include <jansson.h>
+#include <stdlib.h>
 
-struct text {
-    const char *data;
-    size_t length;
+/* -- members that stand twice ------------------------------------------------------------------ */
+
+/* Of the object that is open: in few members one looks at all, in many by hash. */
+struct names {
+    size_t first;    /* its first member in what is pending */
+    uint32_t *slots; /* number of a member + 1; 0: free. NULL: not in use yet */
+    size_t slot_count;
 };
+enum { FEW_NAMES = 16 };
 
-static bool is_blank(char c)
+static struct ehi_member *pending_at(const struct json_reader *r, size_t i)
 {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    return (struct ehi_member *)(void *)r->pending.data + i;
 }
 
-/* Whether the quote at `at` is part of a string: an odd number of backslashes stands before it. */
-static bool is_escaped(const struct text *text, size_t at)
+static size_t pending_count(const struct json_reader *r)
 {
-    size_t start = at;
-    while (start > 0 && text->data[start - 1] == '\\')
-        start--;
-    return (at - start) % 2 != 0;
+    return r->pending.length / sizeof(struct ehi_member);
 }
 
-/* The index of the quote that ends the string whose opening quote stands at `at`, or the length. */
-static size_t end_of_string(const struct text *text, size_t at)
+/* The slot of a name: where it is, or where it would be. */
+static uint32_t *slot_of(const struct json_reader *r, const struct names *names,
+                         struct ehi_slice name)
 {
-    for (;;) {
-        at++;
-        const char *quote = memchr(text->data + at, '"', text->length - at);
-        if (quote == NULL)
-            return text->length;
-        at = (size_t)(quote - text->data);
-        if (!is_escaped(text, at))
-            return at;
+    size_t i = ehi_hash64(name.data, name.length, 0) & (names->slot_count - 1);
+    while (names->slots[i] != 0 &&
+           !ehi_slice_equal(pending_at(r, names->first + names->slots[i] - 1)->name, name))
+        i = (i + 1) & (names->slot_count - 1);
+    return &names->slots[i];
+}
+
+static bool grow_slots(const struct json_reader *r, struct names *names, size_t count)
+{
+    size_t slot_count = names->slot_count == 0 ? 4 * FEW_NAMES : names->slot_count * 4;
+    uint32_t *slots = calloc(slot_count, sizeof(*slots));
+    if (slots == NULL)
+        return false;
+    free(names->slots);
+    names->slots = slots;
+    names->slot_count = slot_count;
+    for (size_t i = 0; i < count; i++)
+        *slot_of(r, names, pending_at(r, names->first + i)->name) = (uint32_t)i + 1;
+    return true;
+}
+
+/* Whether the name is new to the object that has `count` members. NO_MEMORY. */
+static int note_name(const struct json_reader *r, struct names *names, struct ehi_slice name,
+                     bool *is_new)
+{
+    size_t count = pending_count(r) - names->first;
+    *is_new = true;
+    if (count < FEW_NAMES) {
+        for (size_t i = 0; i < count && *is_new; i++)
+            *is_new = !ehi_slice_equal(pending_at(r, names->first + i)->name, name);
+        return ECSHIST_OK;
     }
-}
-
-static int check_nesting(const struct text *text, struct ecshist_error *error)
-{
-    unsigned depth = 0;
-    for (size_t i = 0; i < text->length; i++) {
-        char c = text->data[i];
-        if (c == '"') {
-            i = end_of_string(text, i);
-        } else if (c == '{' || c == '[') {
-            depth++;
-            if (depth > ECSHIST_MAX_NESTING) {
-                ehi_fail(error, ECSHIST_LIMIT, "nesting deeper than %u", ECSHIST_MAX_NESTING);
-                return ehi_at(error, ECSHIST_LIMIT, "column %zu", i + 1);
-            }
-        } else if ((c == '}' || c == ']') && depth > 0) {
-            depth--;
-        }
-    }
+    if (count * 2 >= names->slot_count && !grow_slots(r, names, count))
+        return ehi_fail_memory(r->error);
+    uint32_t *slot = slot_of(r, names, name);
+    *is_new = *slot == 0;
+    *slot = (uint32_t)count + 1;
     return ECSHIST_OK;
-}
-
-static int check_text(const struct text *text, struct ecshist_error *error)
-{
-    if (text->length > ECSHIST_MAX_JSON_BYTES)
-        return ehi_fail(error, ECSHIST_LIMIT, "a JSON text longer than %u bytes",
-                        ECSHIST_MAX_JSON_BYTES);
-    size_t i = 0;
-    while (i < text->length && is_blank(text->data[i]))
-        i++;
-    if (i == text->length)
-        return ehi_fail(error, ECSHIST_INVALID, "empty line");
-    if (text->data[i] != '{') {
-        ehi_fail(error, ECSHIST_INVALID, "not a JSON object");
-        return ehi_at(error, ECSHIST_INVALID, "column %zu", i + 1);
-    }
-    return check_nesting(text, error);
 }
 
 enum { SHOWN_NAME_BYTES = 100 };
 
-/*
- * jansson names no duplicate, but stands right behind its closing quote. Going back, a quote within
- * the name has a backslash before it, the opening one has none.
- */
-static struct text name_before(const struct text *text, size_t end)
+/* The name as the text has it, from its quote at `start` to behind the closing one. */
+static int fail_twice(const struct json_reader *r, size_t start)
 {
-    if (end < 2 || end > text->length || text->data[end - 1] != '"')
-        return (struct text){"", 0};
-    size_t start = end - 1;
-    while (start > 0 &&
-           !(text->data[start - 1] == '"' && (start == 1 || text->data[start - 2] != '\\')))
-        start--;
-    struct text name = {text->data + start, end - 1 - start};
+    struct ehi_slice name = ehi_slice(r->text + start + 1, r->at - start - 2);
     if (name.length > SHOWN_NAME_BYTES) {
         name.length = SHOWN_NAME_BYTES;
-        while (name.length > 0 && ((uint8_t)name.data[name.length] & 0xc0) == 0x80)
+        while (name.length > 0 && (name.data[name.length] & 0xc0) == 0x80)
             name.length--;
     }
-    return name;
+    return ehi_json_fail(r, r->at, ECSHIST_INVALID, "member \"%.*s\" stands twice", EHI_FMT(name));
 }
 
-/* jansson's own words for a fault of syntax, without the piece of the text it puts behind them. */
-static int fail_syntax(const json_error_t *fault, struct ecshist_error *error)
+/* -- arrays and objects ------------------------------------------------------------------------ */
+
+static int read_value(struct json_reader *r, struct ehi_value *out);
+
+static int push(struct json_reader *r, struct ehi_slice name, const struct ehi_value *value)
 {
-    const char *end = strstr(fault->text, " near ");
-    size_t length = end != NULL ? (size_t)(end - fault->text) : strlen(fault->text);
-    return ehi_fail(error, ECSHIST_INVALID, "not valid JSON: %.*s", (int)length, fault->text);
+    struct ehi_member member = {name, *value};
+    if (ehi_buffer_append(&r->pending, &member, sizeof(member)) != ECSHIST_OK)
+        return ehi_fail_memory(r->error);
+    return ECSHIST_OK;
 }
 
-static int fail_by_code(const struct text *text, const json_error_t *fault,
-                        struct ecshist_error *error)
+/* At a bracket: goes behind it. */
+static int open_bracket(struct json_reader *r)
 {
-    switch (json_error_code(fault)) {
-    case json_error_out_of_memory:
-        return ehi_fail_memory(error);
-    case json_error_stack_overflow:
-        return ehi_fail(error, ECSHIST_LIMIT, "nesting too deep");
-    case json_error_invalid_utf8:
-        return ehi_fail(error, ECSHIST_INVALID, "not valid UTF-8");
-    case json_error_premature_end_of_input:
-        return ehi_fail(error, ECSHIST_INVALID, "not valid JSON: the text ends too early");
-    case json_error_end_of_input_expected:
-        return ehi_fail(error, ECSHIST_INVALID, "something stands behind the JSON object");
-    case json_error_null_character:
-    case json_error_null_byte_in_key:
-        return ehi_fail(error, ECSHIST_INVALID, "a NUL character in a string");
-    case json_error_numeric_overflow:
-        return ehi_fail(error, ECSHIST_INVALID,
-                        "a number that is too large: integers have 64 bits, others are doubles");
-    case json_error_duplicate_key: {
-        struct text name = name_before(text, (size_t)fault->position);
-        return ehi_fail(error, ECSHIST_INVALID, "member \"%.*s\" stands twice", (int)name.length,
-                        name.data);
+    if (r->depth == ECSHIST_MAX_NESTING)
+        return ehi_json_fail(r, r->at + 1, ECSHIST_LIMIT, "nesting deeper than %u",
+                             ECSHIST_MAX_NESTING);
+    r->depth++;
+    r->at++;
+    return ECSHIST_OK;
+}
+
+/* Behind an item or member: over a comma, or the closing bracket (*closed). */
+static int pass_comma(struct json_reader *r, char bracket, bool *closed)
+{
+    int c = ehi_json_peek(r);
+    *closed = c == bracket;
+    if (c != ',' && c != bracket)
+        return ehi_json_fail_here(r, bracket == ']' ? "not valid JSON: ']' expected"
+                                                    : "not valid JSON: '}' expected");
+    r->at++;
+    return ECSHIST_OK;
+}
+
+static int read_items(struct json_reader *r)
+{
+    struct ehi_value item;
+    bool closed = ehi_json_peek(r) == ']';
+    if (closed)
+        r->at++;
+    while (!closed) {
+        (void)ehi_json_peek(r);
+        int rc = read_value(r, &item);
+        if (rc == ECSHIST_OK)
+            rc = push(r, EHI_SLICE_EMPTY, &item);
+        if (rc == ECSHIST_OK)
+            rc = pass_comma(r, ']', &closed);
+        if (rc != ECSHIST_OK)
+            return rc;
     }
-    default:
-        return fail_syntax(fault, error);
-    }
+    return ECSHIST_OK;
 }
 
-static int fail_parse(const struct text *text, const json_error_t *fault,
-                      struct ecshist_error *error)
+static int read_array(struct json_reader *r, struct ehi_value *out)
 {
-    int rc = fail_by_code(text, fault, error);
-    if (rc == ECSHIST_NO_MEMORY)
+    size_t first = pending_count(r);
+    int rc = open_bracket(r);
+    if (rc == ECSHIST_OK)
+        rc = read_items(r);
+    if (rc != ECSHIST_OK)
         return rc;
-    if (fault->line > 1)
-        return ehi_at(error, rc, "line %d, column %d", fault->line, fault->column);
-    return ehi_at(error, rc, "column %d", fault->column);
+    size_t count = pending_count(r) - first;
+    struct ehi_value *items = ehi_arena_array(r->arena, count, sizeof(*items));
+    if (items == NULL)
+        return ehi_fail_memory(r->error);
+    for (size_t i = 0; i < count; i++)
+        items[i] = pending_at(r, first + i)->value;
+    r->pending.length = first * sizeof(struct ehi_member);
+    r->depth--;
+    *out = (struct ehi_value){.kind = EHI_VALUE_ARRAY, .count = (uint32_t)count, .u.items = items};
+    return ECSHIST_OK;
 }
 
-/* From here on false is out of memory. Depth is bounded by check_nesting. */
-
-static bool convert(const json_t *json, struct ehi_arena *arena, struct ehi_value *out);
-
-static bool convert_text(const char *data, size_t length, struct ehi_arena *arena,
-                         struct ehi_slice *out)
+static int read_name(struct json_reader *r, struct names *names, struct ehi_slice *name)
 {
-    *out = ehi_arena_copy(arena, ehi_slice(data, length));
-    return out->data != NULL;
+    bool is_new = true;
+    if (ehi_json_peek(r) != '"')
+        return ehi_json_fail_here(r, "not valid JSON: string or '}' expected");
+    size_t start = r->at;
+    int rc = ehi_json_read_string(r, name);
+    if (rc == ECSHIST_OK)
+        rc = note_name(r, names, *name, &is_new);
+    if (rc == ECSHIST_OK && !is_new)
+        rc = fail_twice(r, start);
+    return rc;
 }
 
-static bool convert_array(const json_t *json, struct ehi_arena *arena, struct ehi_value *out)
+static int read_member(struct json_reader *r, struct names *names)
 {
-    size_t count = json_array_size(json);
-    out->count = (uint32_t)count;
-    out->u.items = ehi_arena_array(arena, count, sizeof(*out->u.items));
-    if (out->u.items == NULL)
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        if (!convert(json_array_get(json, i), arena, &out->u.items[i]))
-            return false;
+    struct ehi_slice name;
+    struct ehi_value value;
+    int rc = read_name(r, names, &name);
+    if (rc != ECSHIST_OK)
+        return rc;
+    if (ehi_json_peek(r) != ':')
+        return ehi_json_fail_here(r, "not valid JSON: ':' expected");
+    r->at++;
+    (void)ehi_json_peek(r);
+    rc = read_value(r, &value);
+    return rc == ECSHIST_OK ? push(r, name, &value) : rc;
+}
+
+static int read_members(struct json_reader *r, struct names *names)
+{
+    bool closed = ehi_json_peek(r) == '}';
+    if (closed)
+        r->at++;
+    while (!closed) {
+        int rc = read_member(r, names);
+        if (rc == ECSHIST_OK)
+            rc = pass_comma(r, '}', &closed);
+        if (rc != ECSHIST_OK)
+            return rc;
     }
-    return true;
+    return ECSHIST_OK;
 }
 
-static bool convert_object(json_t *json, struct ehi_arena *arena, struct ehi_value *out)
+static int read_object(struct json_reader *r, struct ehi_value *out)
 {
-    size_t count = json_object_size(json);
-    out->count = (uint32_t)count;
-    out->u.members = ehi_arena_array(arena, count, sizeof(*out->u.members));
-    if (out->u.members == NULL)
-        return false;
-    struct ehi_member *member = out->u.members;
-    for (void *i = json_object_iter(json); i != NULL; i = json_object_iter_next(json, i)) {
-        if (!convert_text(json_object_iter_key(i), json_object_iter_key_len(i), arena,
-                          &member->name) ||
-            !convert(json_object_iter_value(i), arena, &member->value))
-            return false;
-        member++;
-    }
-    return true;
+    struct names names = {.first = pending_count(r)};
+    int rc = open_bracket(r);
+    if (rc == ECSHIST_OK)
+        rc = read_members(r, &names);
+    free(names.slots);
+    if (rc != ECSHIST_OK)
+        return rc;
+    size_t count = pending_count(r) - names.first;
+    struct ehi_member *members = ehi_arena_array(r->arena, count, sizeof(*members));
+    if (members == NULL)
+        return ehi_fail_memory(r->error);
+    if (count != 0)
+        memcpy(members, pending_at(r, names.first), count * sizeof(*members));
+    r->pending.length = names.first * sizeof(struct ehi_member);
+    r->depth--;
+    *out =
+        (struct ehi_value){.kind = EHI_VALUE_MAP, .count = (uint32_t)count, .u.members = members};
+    return ECSHIST_OK;
 }
 
-static bool convert(const json_t *json, struct ehi_arena *arena, struct ehi_value *out)
+/* Depth is bounded by open_bracket. */
+static int read_value(struct json_reader *r, struct ehi_value *out)
 {
-    *out = (struct ehi_value){.kind = EHI_VALUE_NULL};
-    switch (json_typeof(json)) {
-    case JSON_OBJECT:
-        out->kind = EHI_VALUE_MAP;
-        return convert_object((json_t *)json, arena, out);
-    case JSON_ARRAY:
-        out->kind = EHI_VALUE_ARRAY;
-        return convert_array(json, arena, out);
-    case JSON_STRING:
-        out->kind = EHI_VALUE_STRING;
-        return convert_text(json_string_value(json), json_string_length(json), arena,
-                            &out->u.string);
-    case JSON_INTEGER:
-        out->kind = EHI_VALUE_INT;
-        out->u.integer = json_integer_value(json);
-        return true;
-    case JSON_REAL:
-        out->kind = EHI_VALUE_DOUBLE;
-        out->u.real = json_real_value(json);
-        return true;
-    case JSON_TRUE:
-    case JSON_FALSE:
-        out->kind = EHI_VALUE_BOOL;
-        out->u.boolean = json_is_true(json);
-        return true;
+    int c = r->at < r->length ? r->text[r->at] : -1;
+    switch (c) {
+    case '{':
+        return read_object(r, out);
+    case '[':
+        return read_array(r, out);
+    case '"':
+        *out = (struct ehi_value){.kind = EHI_VALUE_STRING};
+        return ehi_json_read_string(r, &out->u.string);
+    case 't':
+    case 'f':
+    case 'n':
+        return ehi_json_read_word(r, out);
     default:
-        return true;
+        if (c == '-' || (c >= '0' && c <= '9'))
+            return ehi_json_read_number(r, out);
+        return ehi_json_fail_here(r, "not valid JSON: invalid token");
     }
+}
+
+static int read_text(struct json_reader *r, struct ehi_value *out)
+{
+    int c = ehi_json_peek(r);
+    if (c == -1)
+        return ehi_fail(r->error, ECSHIST_INVALID, "empty line");
+    if (c != '{')
+        return ehi_json_fail(r, r->at + 1, ECSHIST_INVALID, "not a JSON object");
+    int rc = read_object(r, out);
+    if (rc == ECSHIST_OK && ehi_json_peek(r) != -1)
+        rc = ehi_json_fail_here(r, "something stands behind the JSON object");
+    return rc;
 }
 
 int ehi_json_parse(const char *text, size_t length, struct ehi_arena *arena, struct ehi_value *out,
                    struct ecshist_error *error)
 {
-    struct text whole = {text, length};
-    int rc = check_text(&whole, error);
-    if (rc != ECSHIST_OK)
-        return rc;
-    json_error_t fault;
-    json_t *json = json_loadb(text, length, JSON_REJECT_DUPLICATES, &fault);
-    if (json == NULL)
-        return fail_parse(&whole, &fault, error);
+    if (length > ECSHIST_MAX_JSON_BYTES)
+        return ehi_fail(error, ECSHIST_LIMIT, "a JSON text longer than %u bytes",
+                        ECSHIST_MAX_JSON_BYTES);
+    struct json_reader r = {
+        .text = (const uint8_t *)text, .length = length, .arena = arena, .error = error};
     struct ehi_value value;
-    bool converted = convert(json, arena, &value);
-    json_decref(json);
-    if (!converted)
-        return ehi_fail_memory(error);
-    *out = value;
-    return ECSHIST_OK;
+    int rc = read_text(&r, &value);
+    ehi_buffer_free(&r.pending);
+    if (rc == ECSHIST_OK)
+        *out = value;
+    return rc;
 }
