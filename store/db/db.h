@@ -57,6 +57,14 @@ int ehi_db_open_inspect(const char *path, struct ehi_db **out, struct ecshist_er
 /* Counted: ehi_db_open gives 1. The last release closes. */
 struct ehi_db *ehi_db_ref(struct ehi_db *db);
 void ehi_db_release(struct ehi_db *db);
+/* A commit failed, after which LMDB may refuse all else, and nobody but the caller holds it: to be
+ * closed and opened again. */
+bool ehi_db_is_spent(struct ehi_db *db);
+/*
+ * LMDB's lock cannot be had any more, in any process: a writer died with it, and whoever came next
+ * failed while it made that good. The index must be made anew.
+ */
+bool ehi_db_lost_lock(struct ehi_db *db);
 /* The environment's data file still is the one at its path (device and inode). */
 bool ehi_db_current(const struct ehi_db *db);
 /* Forces everything to disk. */

@@ -228,6 +228,30 @@ void ehi_db_release(struct ehi_db *db)
     free(db);
 }
 
+static void note_failure(struct ehi_db *db, bool commit, int rc)
+{
+    pthread_mutex_lock(&db->mutex);
+    db->failed = db->failed || commit || rc == MDB_PANIC;
+    db->lock_lost = db->lock_lost || rc == ENOTRECOVERABLE;
+    pthread_mutex_unlock(&db->mutex);
+}
+
+bool ehi_db_is_spent(struct ehi_db *db)
+{
+    pthread_mutex_lock(&db->mutex);
+    bool spent = db->failed && db->references == 1;
+    pthread_mutex_unlock(&db->mutex);
+    return spent;
+}
+
+bool ehi_db_lost_lock(struct ehi_db *db)
+{
+    pthread_mutex_lock(&db->mutex);
+    bool lost = db->lock_lost;
+    pthread_mutex_unlock(&db->mutex);
+    return lost;
+}
+
 bool ehi_db_current(const struct ehi_db *db)
 {
     struct stat st;
@@ -344,6 +368,7 @@ int ehi_db_begin(struct ehi_db *db, bool write, struct ehi_db_txn **out,
         }
         if (rc != 0) {
             free(txn);
+            note_failure(db, false, rc);
             return db_fail(
                 rc, write ? "beginning a write of the index" : "beginning a read of the index",
                 error);
@@ -381,6 +406,8 @@ void ehi_db_abort(struct ehi_db_txn *txn)
 int ehi_db_commit(struct ehi_db_txn *txn, struct ecshist_error *error)
 {
     int rc = mdb_txn_commit(txn->txn);
+    if (rc != 0)
+        note_failure(txn->db, true, rc);
     ehi_db_release(txn->db);
     free(txn);
     return rc == 0 ? ECSHIST_OK : db_fail(rc, "committing the index", error);

@@ -32,6 +32,8 @@ struct ehi_db {
     size_t map_bytes, page_bytes;
     pthread_mutex_t mutex; /* of the fields below */
     unsigned references;
+    bool failed;              /* a commit failed: LMDB may want to hear of nothing more */
+    bool lock_lost;           /* LMDB's lock cannot be had by anybody any more */
     struct ehi_db_txn *spare; /* a reading transaction that was reset, to be renewed */
 };
 

@@ -241,18 +241,34 @@ static int run_locked(struct ehi_store *store, struct ehi_db *db, struct ehi_req
     return rc;
 }
 
+static int run_on_index(struct ehi_store *store, struct ehi_request *group, bool *lost_lock,
+                        struct ecshist_error *error)
+{
+    struct ehi_db *db = NULL;
+    int rc = ehi_store_db(store, &db, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    rc = run_locked(store, db, group, error);
+    *lost_lock = rc == ECSHIST_INDEX && ehi_db_lost_lock(db);
+    ehi_db_release(db);
+    return rc;
+}
+
 static int run_group(struct ehi_store *store, struct ehi_request *group,
                      struct ecshist_error *error)
 {
+    bool lost_lock = false;
     int rc = ehi_store_lock(store, error);
     if (rc != ECSHIST_OK)
         return rc;
-    struct ehi_db *db = NULL;
     ehi_log_enter(store->log);
-    rc = ehi_store_db(store, &db, error);
-    if (rc == ECSHIST_OK)
-        rc = run_locked(store, db, group, error);
-    ehi_db_release(db);
+    rc = run_on_index(store, group, &lost_lock, error);
+    /* A new index has a lock of its own. */
+    if (lost_lock) {
+        rc = ehi_rebuild(store, NULL, NULL, error);
+        if (rc == ECSHIST_OK)
+            rc = run_on_index(store, group, &lost_lock, error);
+    }
     ehi_log_leave(store->log);
     ehi_store_unlock(store);
     return rc;

@@ -96,6 +96,11 @@ int ehi_store_db(struct ehi_store *store, struct ehi_db **out, struct ecshist_er
 {
     pthread_mutex_lock(&store->db_mutex);
     int rc = ECSHIST_OK;
+    /* References are taken here only, or by who has one. */
+    if (store->db != NULL && ehi_db_is_spent(store->db)) {
+        ehi_db_release(store->db);
+        store->db = NULL;
+    }
     if (store->db == NULL || !ehi_db_current(store->db)) {
         struct ehi_db *db;
         rc = ehi_store_open_index(store, &db, error);
@@ -527,7 +532,7 @@ int ehi_store_open(const char *path, const struct ecshist_open_options *options,
  * power cut. */
 static void leave_clean(struct ehi_store *store)
 {
-    if (store->frozen || lock_dir(store->dir_fd, LOCK_EX | LOCK_NB) != 0 ||
+    if (store->frozen || store->db == NULL || lock_dir(store->dir_fd, LOCK_EX | LOCK_NB) != 0 ||
         !ehi_db_current(store->db))
         return;
     int fd = open_index_fd(store);
