@@ -353,9 +353,30 @@ static struct ehi_db_txn *take_spare(struct ehi_db *db)
     return NULL;
 }
 
+/*
+ * A reader that was killed keeps the pages it saw from being used again: the file grows with every
+ * commit. So one looks for such each time it has grown by some.
+ */
+static void look_for_dead_readers(struct ehi_db *db)
+{
+    enum { GROWN_PAGES = 64 };
+    MDB_envinfo info;
+    if (mdb_env_info(db->env, &info) != 0)
+        return;
+    pthread_mutex_lock(&db->mutex);
+    bool grown = info.me_last_pgno >= db->looked_at_page + GROWN_PAGES;
+    if (grown || db->looked_at_page == 0)
+        db->looked_at_page = info.me_last_pgno;
+    pthread_mutex_unlock(&db->mutex);
+    if (grown)
+        ehi_db_check_readers(db);
+}
+
 int ehi_db_begin(struct ehi_db *db, bool write, struct ehi_db_txn **out,
                  struct ecshist_error *error)
 {
+    if (write)
+        look_for_dead_readers(db);
     struct ehi_db_txn *txn = write ? NULL : take_spare(db);
     if (txn == NULL) {
         txn = calloc(1, sizeof(*txn));
