@@ -12,6 +12,9 @@
 const char *const db_table_names[T_COUNT] = {"meta",     "arns",     "deployments", "revisions",
                                              "services", "timeline", "by_service",  "by_name"};
 
+/* Snapshots at once, in all processes. LMDB has 64 bytes for each, and less than a page besides. */
+enum { MAX_READERS = 1024, LOCK_BYTES = MAX_READERS * 64 + 4096 };
+
 int db_fail(int lmdb_code, const char *what, struct ecshist_error *error)
 {
     if (lmdb_code == ENOMEM)
@@ -123,6 +126,58 @@ static int find_map(struct ehi_db *db)
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
+/* errno, or 0. */
+static int write_zeros(int fd, size_t length)
+{
+    static const char zeros[4096];
+    while (length > 0) {
+        ssize_t n = write(fd, zeros, length < sizeof(zeros) ? length : sizeof(zeros));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? errno : EIO;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
+static int make_lock_file(const char *path, const char *fresh)
+{
+    int fd;
+    do {
+        fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    } while (fd < 0 && errno == EINTR);
+    if (fd < 0)
+        return errno;
+    int rc = write_zeros(fd, LOCK_BYTES);
+    close(fd);
+    /* Never over one that is there: somebody may have locks in it. */
+    if (rc == 0 && link(fresh, path) != 0 && errno != EEXIST)
+        rc = errno;
+    (void)unlink(fresh);
+    return rc;
+}
+
+/*
+ * LMDB makes its lock file with a hole for all of it, and maps it. Where the disk is full then, a
+ * write there is a signal (SIGBUS), not an error. So it is made here, without holes.
+ */
+static int ensure_lock_file(const char *dir)
+{
+    struct stat st;
+    size_t length = strlen(dir) + sizeof("/lock.mdb");
+    char *path = malloc(2 * length), *fresh = path + length;
+    if (path == NULL)
+        return ENOMEM;
+    snprintf(path, length, "%s/lock.mdb", dir);
+    snprintf(fresh, length, "%s/lock.new", dir);
+    int rc = 0;
+    if (stat(path, &st) != 0)
+        rc = errno == ENOENT ? make_lock_file(path, fresh) : errno;
+    free(path);
+    return rc;
+}
+
 static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, bool create,
                     unsigned flags)
 {
@@ -131,9 +186,11 @@ static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, boo
         return rc;
     rc = mdb_env_set_maxdbs(db->env, T_COUNT);
     if (rc == 0)
-        rc = mdb_env_set_maxreaders(db->env, 1024);
+        rc = mdb_env_set_maxreaders(db->env, MAX_READERS);
     if (rc == 0)
         rc = mdb_env_set_mapsize(db->env, map_size(db->data_path, map_bytes));
+    if (rc == 0 && (flags & MDB_RDONLY) == 0)
+        rc = ensure_lock_file(path);
     if (rc == 0)
         rc = mdb_env_open(db->env, path, flags, 0600);
     if (rc == 0 && (flags & MDB_RDONLY) == 0) {
