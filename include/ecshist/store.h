@@ -5,6 +5,10 @@
  * may have the same store open, reading and writing. A handle does not survive fork: in the child
  * every call on it fails with MISUSE, and closing it there does nothing: its memory is the parent's
  * copy.
+ *
+ * Signals: the library changes no disposition. Where the size of files is limited (RLIMIT_FSIZE) a
+ * write beyond the limit is an error only if SIGXFSZ is ignored; otherwise the signal ends the
+ * process, as it would in any other of its writes. Nothing that was acknowledged is lost by that.
  */
 #ifndef ECSHIST_STORE_H
 #define ECSHIST_STORE_H

@@ -80,8 +80,9 @@ void tool_start(const char *name)
     program_name = name;
     fill_standard_descriptors();
     watch_faults();
-    /* Seen as a failed write instead, so that what is held is let go of in order. */
+    /* Seen as failed writes instead, so that what is held is let go of in order. */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     /* For the width of characters only; the tools speak UTF-8 wherever they run. */
     setlocale(LC_CTYPE, "C.UTF-8");
 }
