@@ -15,6 +15,7 @@
 /* The scenario whose run is spoilt. */
 static const struct scenario *honest;
 
+#ifndef SHIM_WRAPS
 static void *leaked;
 
 static int run_leaks(struct world *w, struct ecshist_error *error)
@@ -24,6 +25,7 @@ static int run_leaks(struct world *w, struct ecshist_error *error)
         leaked = malloc(100);
     return rc;
 }
+#endif
 
 static int run_keeps_descriptor(struct world *w, struct ecshist_error *error)
 {

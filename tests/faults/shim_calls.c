@@ -307,6 +307,13 @@ int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags
     return FAILS("linkat", ROOM, -1, to) ? -1 : next(from_dir, from, to_dir, to, flags);
 }
 
+typedef int link_fn(const char *from, const char *to);
+int link(const char *from, const char *to)
+{
+    NEXT(link_fn, "link");
+    return FAILS("link", ROOM, -1, to) ? -1 : next(from, to);
+}
+
 typedef int unlinkat_fn(int dir, const char *name, int flags);
 int unlinkat(int dir, const char *name, int flags)
 {
