@@ -98,13 +98,20 @@ static uint64_t prefill_end(uint64_t frame_end, uint64_t segment_bytes)
     return end > frame_end ? end : frame_end;
 }
 
-/* Without room ahead for the frame: makes room for more than this one. Only ever a help, so it may fail. */
-static void prefill(struct ehi_log *log, uint64_t size, uint64_t frame_end)
+/*
+ * Room for the frame, where there is none ahead: a disk that is full is found before anything of the
+ * frame is written, and no hole is left. Zeros for more than this frame are only a help, and may fail.
+ */
+static int make_room(struct ehi_log *log, uint64_t size, uint64_t frame_end)
 {
-    if (frame_end <= size || log->buffer.length >= EHI_LARGE_FRAME_BYTES)
-        return;
-    uint64_t end = prefill_end(frame_end, log->segment_bytes);
-    (void)!ehi_sys_zero(log->write_fd, frame_end, end);
+    if (frame_end <= size)
+        return 0;
+    if (log->buffer.length >= EHI_LARGE_FRAME_BYTES)
+        return ehi_sys_reserve(log->write_fd, size, frame_end);
+    if (ehi_sys_zero(log->write_fd, size, frame_end) != 0)
+        return -1;
+    (void)!ehi_sys_zero(log->write_fd, frame_end, prefill_end(frame_end, log->segment_bytes));
+    return 0;
 }
 
 static int write_frame(struct ehi_log *log, const struct ehi_position *position,
@@ -116,7 +123,8 @@ static int write_frame(struct ehi_log *log, const struct ehi_position *position,
     int rc = ehi_view_get(log, position->segment, end, &view, error);
     if (rc != ECSHIST_OK)
         return rc;
-    prefill(log, view.size, end);
+    if (make_room(log, view.size, end) != 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "cannot make room in the log");
     if (ehi_sys_pwrite_all(log->write_fd, log->buffer.data, log->buffer.length, position->offset,
                            &written) != 0) {
         if (written == 0)

@@ -58,6 +58,15 @@ int ehi_sys_zero(int fd, uint64_t from, uint64_t to)
     return 0;
 }
 
+int ehi_sys_reserve(int fd, uint64_t from, uint64_t to)
+{
+    int result;
+    do {
+        result = fallocate(fd, 0, (off_t)from, (off_t)(to - from));
+    } while (result != 0 && errno == EINTR);
+    return result != 0 && (errno == EOPNOTSUPP || errno == ENOSYS) ? 0 : result;
+}
+
 int ehi_sys_fdatasync(int fd)
 {
     int result;

@@ -309,6 +309,16 @@ static void prepare_one(struct world *w)
     add_event(w, history[EARLIER]);
 }
 
+/* A frame for which no zeros are written ahead. */
+static void prepare_large(struct world *w)
+{
+    prepare_open(w);
+    w->events[w->event_count++] =
+        store_event(EVENT("revision-created", "7000")
+                        REVISION("larger") ",\"revision\":{\"padding\":\"%0200000u\"}}",
+                    1u);
+}
+
 /* The index was swapped under the handle. */
 static void prepare_one_swapped(struct world *w)
 {
@@ -669,6 +679,11 @@ const struct scenario scenarios[] = {
     {.name = "append-1-seals",
      .base = "full",
      .prepare = prepare_one,
+     .run = run_append,
+     .appends = true},
+    {.name = "append-1-large",
+     .base = "small",
+     .prepare = prepare_large,
      .run = run_append,
      .appends = true},
     {.name = "append-1-swapped",

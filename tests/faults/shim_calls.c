@@ -245,6 +245,13 @@ int ftruncate(int fd, off_t length)
     return FAILS("ftruncate", ROOM | SIGNALS, fd, NULL) ? -1 : next(fd, length);
 }
 
+typedef int fallocate_fn(int fd, int mode, off_t offset, off_t length);
+int fallocate(int fd, int mode, off_t offset, off_t length)
+{
+    NEXT(fallocate_fn, "fallocate");
+    return FAILS("fallocate", ROOM | SIGNALS, fd, NULL) ? -1 : next(fd, mode, offset, length);
+}
+
 typedef ssize_t getrandom_fn(void *data, size_t length, unsigned flags);
 ssize_t getrandom(void *data, size_t length, unsigned flags)
 {
