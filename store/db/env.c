@@ -28,7 +28,9 @@ int db_fail(int lmdb_code, const char *what, struct ecshist_error *error)
         return ehi_fail(error, ECSHIST_FULL,
                         "the index's map is full: close the store everywhere and open it again, "
                         "the map grows then");
-    int code = ehi_fail(error, ECSHIST_INDEX, "%s: %s", what, mdb_strerror(lmdb_code));
+    /* Room that ends in the middle of a write is EIO to LMDB. */
+    const char *perhaps = lmdb_code == EIO ? " (or no room was left)" : "";
+    int code = ehi_fail(error, ECSHIST_INDEX, "%s: %s%s", what, mdb_strerror(lmdb_code), perhaps);
     if (error != NULL && lmdb_code > 0)
         error->system_errno = lmdb_code;
     return code;
