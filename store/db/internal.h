@@ -58,6 +58,11 @@ bool db_take_value(enum db_table table, MDB_val key, MDB_val *value);
  * good rows, and another number. What a write transaction has changed is not in the map, and its own.
  */
 bool db_in_place(const struct ehi_db *db, MDB_val value);
+/*
+ * The page's rows fill it just as far as its head says: none of them has dropped out of it unnoticed. For where
+ * what is not found matters.
+ */
+bool db_page_adds_up(const struct ehi_db *db, MDB_val value);
 
 #ifdef ECSHIST_TEST_HOOKS
 /* Rows are believed whatever their checksums say. */

@@ -69,6 +69,49 @@ bool db_in_place(const struct ehi_db *db, MDB_val value)
     return number == page || BELIEVES;
 }
 
+/* LMDB's page: number (8 bytes), 2 of no use, flags, where its list of nodes ends, where the nodes begin; the list. */
+enum {
+    PAGE_LOWER = 12,
+    PAGE_UPPER = 14,
+    PAGE_HEAD = 16,
+    NODE_HEAD = 8,
+    NODE_BIG = 1,
+    BIG_BYTES = 8
+};
+
+/* A node: the value's size, in two halves, flags, the key's size; key and value, or the number of its pages. */
+static size_t node_bytes(const uint8_t *node)
+{
+    size_t value = ehi_get_le16(node) | (size_t)ehi_get_le16(node + 2) << 16;
+    if ((ehi_get_le16(node + 4) & NODE_BIG) != 0)
+        value = BIG_BYTES;
+    size_t whole = NODE_HEAD + ehi_get_le16(node + 6) + value;
+    return whole + whole % 2;
+}
+
+bool db_page_adds_up(const struct ehi_db *db, MDB_val value)
+{
+    const uint8_t *row = value.mv_data;
+    if (db->map == NULL || row < db->map || row >= db->map + db->map_bytes || BELIEVES)
+        return true;
+    size_t within = (size_t)(row - db->map) % db->page_bytes;
+    /* A value too large for a page has pages of its own, and begins behind the head of the first. */
+    if (within == PAGE_HEAD)
+        return true;
+    const uint8_t *page = row - within;
+    size_t lower = ehi_get_le16(page + PAGE_LOWER), upper = ehi_get_le16(page + PAGE_UPPER),
+           sum = 0;
+    if (lower < PAGE_HEAD || lower % 2 != 0 || lower > upper || upper > db->page_bytes)
+        return false;
+    for (size_t at = PAGE_HEAD; at < lower; at += 2) {
+        size_t node = ehi_get_le16(page + at);
+        if (node < upper || node > db->page_bytes - NODE_HEAD)
+            return false;
+        sum += node_bytes(page + node);
+    }
+    return sum == db->page_bytes - upper;
+}
+
 static int take_value(const struct ehi_db *db, enum db_table table, MDB_val key, MDB_val *value,
                       struct ecshist_error *error)
 {
@@ -98,7 +141,7 @@ static int look_before(const struct ehi_db *db, MDB_cursor *cursor, enum db_tabl
         return ECSHIST_OK;
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
-    if (compare_keys(*key, place) >= 0 && !BELIEVES)
+    if ((compare_keys(*key, place) >= 0 && !BELIEVES) || !db_page_adds_up(db, *value))
         return misrouted(table, error);
     return take_value(db, table, *key, value, error);
 }
@@ -121,6 +164,8 @@ static int seek(const struct ehi_db *db, MDB_cursor *cursor, enum db_table table
     if (result != ECSHIST_OK || !*found)
         return result;
     rc = mdb_cursor_get(cursor, key, value, before ? MDB_NEXT : MDB_FIRST);
+    if (rc == 0 && !db_page_adds_up(db, *value))
+        return misrouted(table, error);
     return rc == 0 ? take_value(db, table, *key, value, error)
                    : db_fail(rc, "reading the index", error);
 }
@@ -448,8 +493,11 @@ static int walk_on(struct ehi_db_walk *walk, enum db_table table, MDB_val *key, 
         return ECSHIST_OK;
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
-    if (compare_keys(*key, db_val(walk->after, walk->after_length)) <= 0 && !BELIEVES)
+    bool same_page = (uintptr_t)row->mv_data / 4096 == walk->page;
+    if ((compare_keys(*key, db_val(walk->after, walk->after_length)) <= 0 && !BELIEVES) ||
+        (!same_page && !db_page_adds_up(walk->txn->db, *row)))
         return misrouted(table, error);
+    walk->page = (uintptr_t)row->mv_data / 4096;
     return take_value(walk->txn->db, table, *key, row, error);
 }
 

@@ -47,8 +47,14 @@ static void remove_files(int fd)
 void ehi_directory_remove(int dir_fd, const char *name)
 {
     int fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd >= 0)
+    /* These need no memory and no reading of the directory. */
+    static const char *const known[] = {"data.mdb", "lock.mdb", "lock.new", "mark"};
+    for (size_t i = 0; fd >= 0 && i < sizeof(known) / sizeof(known[0]); i++)
+        (void)unlinkat(fd, known[i], 0);
+    if (fd >= 0 && unlinkat(dir_fd, name, AT_REMOVEDIR) != 0)
         remove_files(fd);
+    else if (fd >= 0)
+        close(fd);
     (void)unlinkat(dir_fd, name, fd >= 0 ? AT_REMOVEDIR : 0);
 }
 
