@@ -34,7 +34,7 @@ struct ehi_db {
     unsigned references;
     bool failed;              /* a commit failed: LMDB may want to hear of nothing more */
     bool lock_lost;           /* LMDB's lock cannot be had by anybody any more */
-    size_t looked_at_page;    /* the file\'s last page when dead readers were last looked for */
+    size_t looked_at_page;    /* the file's last page when dead readers were last looked for */
     struct ehi_db_txn *spare; /* a reading transaction that was reset, to be renewed */
 };
 
