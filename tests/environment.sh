@@ -122,7 +122,7 @@ states=$((states + 2))
 echo "read-only: answers as before, appends refused"
 
 # A limit on the size of files: an error of the tools; a program that does not ignore the signal dies
-# of it, and loses nothing.
+# of it (unless LMDB, which writes up to the limit first, gives it an error), and loses nothing.
 disk 32m
 for blocks in 70 200 400; do
     code=0
@@ -137,7 +137,8 @@ whole "$lines"
 disk 32m
 code=0
 bash -c "ulimit -f 400; exec '$acknowledge' append '$ECSHIST_STORE' '$work/acks2' 3" >"$work/out" 2>&1 || code=$?
-[ $code -eq $((128 + $(kill -l XFSZ))) ] || fail "exit $code, not SIGXFSZ"
+[[ $code = $((128 + $(kill -l XFSZ))) || $code = $((128 + $(kill -l ABRT))) ]] ||
+    fail "exit $code, neither SIGXFSZ nor an error"
 "$acknowledge" check "$ECSHIST_STORE" "$work/acks2" >/dev/null 2>&1 || fail "acknowledged events are gone"
 "$acknowledge" views "$ECSHIST_STORE" >/dev/null 2>&1
 states=$((states + 1))

@@ -11,7 +11,7 @@
 #define SHIM_CLASS_NAME(class, name) name,
 const char *const shim_class_names[SHIM_CLASS_COUNT] = {SHIM_CLASSES(SHIM_CLASS_NAME)};
 
-bool shim_armed;
+bool shim_armed, shim_in_listing;
 enum shim_class shim_class_armed;
 enum shim_lie shim_lie;
 

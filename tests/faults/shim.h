@@ -76,6 +76,8 @@ extern enum shim_class shim_class_armed;
 void shim_note_failure(int failure);
 void shim_note_frame(void);
 void shim_note_removal(void);
+/* A directory is being opened to be listed: what is in it may be about to be removed. */
+extern bool shim_in_listing;
 /* The address is in LMDB's code. */
 bool shim_is_lmdb(const void *caller);
 

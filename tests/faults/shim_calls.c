@@ -137,14 +137,19 @@ typedef DIR *fdopendir_fn(int fd);
 DIR *fdopendir(int fd)
 {
     NEXT(fdopendir_fn, "fdopendir");
-    return FAILS("fdopendir", 0, fd, NULL) ? NULL : next(fd);
+    if (FAILS("fdopendir", REMOVES, fd, NULL))
+        return NULL;
+    shim_in_listing = true;
+    DIR *dir = next(fd);
+    shim_in_listing = false;
+    return dir;
 }
 
 typedef struct dirent *readdir_fn(DIR *dir);
 struct dirent *readdir(DIR *dir)
 {
     NEXT(readdir_fn, "readdir");
-    return FAILS("readdir", 0, -1, NULL) ? NULL : next(dir);
+    return FAILS("readdir", REMOVES, -1, NULL) ? NULL : next(dir);
 }
 
 /* -- reading and writing ----------------------------------------------------------------------- */

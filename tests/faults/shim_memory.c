@@ -17,6 +17,8 @@ static bool fails(const char *call, const void *caller)
     if (!shim_strikes(SHIM_MEMORY, call, -1, NULL, caller))
         return false;
     shim_note_failure(ENOMEM);
+    if (shim_in_listing)
+        shim_note_removal();
     return true;
 }
 
