@@ -3,15 +3,13 @@
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(MSGPACK REQUIRED IMPORTED_TARGET msgpack)
-pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(LMDB REQUIRED IMPORTED_TARGET lmdb)
 
 set(ehi_folders base model codec json log db fold view upkeep api)
 set(ehi_needs_base PkgConfig::XXHASH)
 set(ehi_needs_codec PkgConfig::MSGPACK)
-set(ehi_needs_json PkgConfig::JANSSON)
 set(ehi_needs_db PkgConfig::LMDB)
-set(ehi_needs PkgConfig::XXHASH PkgConfig::MSGPACK PkgConfig::JANSSON PkgConfig::LMDB
+set(ehi_needs PkgConfig::XXHASH PkgConfig::MSGPACK PkgConfig::LMDB
               Threads::Threads)
 
 function(ehi_object_library name folder sources)
@@ -63,11 +61,13 @@ target_include_directories(ecshist_static PUBLIC ${ehi_public_include})
 target_link_libraries(ecshist_static PRIVATE ${ehi_needs})
 
 if(ECSHIST_BUILD_TESTS OR ECSHIST_FUZZ)
+    # The other opinion on JSON, and what the naive model is made of.
+    pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
     add_library(ecshist_internal STATIC ${ehi_internal_objects})
     set_target_properties(ecshist_internal PROPERTIES LINKER_LANGUAGE C)
     target_include_directories(ecshist_internal PUBLIC ${PROJECT_SOURCE_DIR}/include
                                                        ${PROJECT_SOURCE_DIR}/store)
-    target_link_libraries(ecshist_internal PUBLIC ${ehi_needs})
+    target_link_libraries(ecshist_internal PUBLIC ${ehi_needs} PkgConfig::JANSSON)
     if(ECSHIST_TEST_HOOKS)
         target_compile_definitions(ecshist_internal PUBLIC ECSHIST_TEST_HOOKS)
     endif()
