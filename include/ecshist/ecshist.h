@@ -2,6 +2,7 @@
 #ifndef ECSHIST_ECSHIST_H
 #define ECSHIST_ECSHIST_H
 
+#include <ecshist/backup.h>
 #include <ecshist/compact.h>
 #include <ecshist/cursor.h>
 #include <ecshist/error.h>

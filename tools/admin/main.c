@@ -21,6 +21,9 @@ static const char help[] =
     "deployment\n"
     "    --now TIME           count from then, not from now\n"
     "    --dry-run            say what would go\n"
+    "  backup DIR      copy the store to DIR, consistent and verified, while appends and reads go "
+    "on;\n"
+    "                  restoring is copying it back\n"
     "  rebuild-index   make the index anew from the log, beside the old one, and swap it in:\n"
     "                  readers go on meanwhile, appends wait\n"
     "  verify          check every byte of the log, every event, the index against both; change\n"
@@ -40,16 +43,15 @@ static const char help[] =
 enum { DEFAULT_DAYS = 90, MOST_DAYS = 100000 };
 
 /* Options that only some commands have. */
-enum { HAS_OUTPUT = 1, HAS_RETENTION = 2, HAS_QUICK = 4 };
+enum { HAS_OUTPUT = 1, HAS_RETENTION = 2, HAS_QUICK = 4, HAS_OPERAND = 8 };
 
 static const struct command {
     const char *name;
     unsigned has;
     int (*run)(const struct admin_arguments *arguments);
 } commands[] = {
-    {"stat", HAS_OUTPUT, admin_stat},
-    {"compact", HAS_RETENTION, admin_compact},
-    {"rebuild-index", 0, admin_rebuild_index},
+    {"stat", HAS_OUTPUT, admin_stat},      {"compact", HAS_RETENTION, admin_compact},
+    {"backup", HAS_OPERAND, admin_backup}, {"rebuild-index", 0, admin_rebuild_index},
     {"verify", HAS_QUICK, admin_verify},
 };
 
@@ -61,7 +63,8 @@ static int choose_command(const struct tool_list *operands, const struct command
     const char *near;
 
     if (operands->count == 0) {
-        return tool_usage_error("a command is needed: stat, compact, rebuild-index or verify");
+        return tool_usage_error(
+            "a command is needed: stat, compact, backup, rebuild-index or verify");
     }
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         names[i] = commands[i].name;
@@ -70,9 +73,13 @@ static int choose_command(const struct tool_list *operands, const struct command
         }
     }
     if (*out != NULL) {
-        return operands->count == 1
+        size_t wanted = ((*out)->has & HAS_OPERAND) != 0 ? 2 : 1;
+        if (operands->count < wanted) {
+            return tool_usage_error("%s what? A directory is needed", (*out)->name);
+        }
+        return operands->count == wanted
                    ? TOOL_GO_ON
-                   : tool_usage_error("an argument too many: %s", operands->items[1]);
+                   : tool_usage_error("an argument too many: %s", operands->items[wanted]);
     }
     near = tool_nearest(operands->items[0], names, COMMAND_COUNT);
     if (near == NULL) {
@@ -162,6 +169,7 @@ int main(int argc, char **argv)
     tool_start("ecshist-admin");
     code = parse_arguments(argc, argv, &arguments, &operands, &command);
     if (code == TOOL_GO_ON) {
+        arguments.operand = operands.count > 1 ? operands.items[1] : NULL;
         tool_stop_install();
         code = command->run(&arguments);
     }
