@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PIECE_BYTES = 1048576 };
+enum { PIECE_BYTES = 1048576, PARTS = 3 /* bytes are copied, verified, indexed */ };
 
 static int tell(const struct backup *b, uint64_t done)
 {
@@ -161,7 +161,7 @@ static int copy_all(struct backup *b)
     int rc = ehi_log_sizes(b->store->log, &b->head, &segments, &file_bytes, &used_bytes, b->error);
     if (rc != ECSHIST_OK)
         return rc;
-    b->total = 2 * used_bytes;
+    b->total = PARTS * used_bytes;
     rc = tell(b, 0);
     uint64_t segment = ehi_log_sealed_from(b->store->log, 1);
     while (rc == ECSHIST_OK && segment != 0 && segment < b->head.segment) {
@@ -187,13 +187,22 @@ static bool tell_finding(void *context, const struct ecshist_finding *finding)
     return false;
 }
 
+/* The second and the third time round. */
+static bool part_progress(const struct backup *b, unsigned part, uint64_t done, uint64_t total)
+{
+    double third = (double)b->total / PARTS;
+    double share = total == 0 ? 1 : (double)done / (double)total;
+    return tell(b, (uint64_t)((part + share) * third)) == ECSHIST_OK;
+}
+
 static bool verify_progress(void *context, uint64_t done, uint64_t total)
 {
-    struct backup *b = context;
-    uint64_t half = b->total / 2;
-    return tell(b, half + (total == 0 ? 0
-                                      : (uint64_t)((double)done / (double)total * (double)half))) ==
-           ECSHIST_OK;
+    return part_progress(context, 1, done, total);
+}
+
+static bool index_progress(void *context, uint64_t done, uint64_t total)
+{
+    return part_progress(context, 2, done, total);
 }
 
 /* A frame that is not whole at the tail is no finding: whether the last one is there is asked, too. */
@@ -230,6 +239,23 @@ static int verify_copy(struct backup *b)
     return check_tail(b);
 }
 
+/*
+ * The index is made from the copy, not copied: a copy of one that others write to would be of another moment. So each
+ * event is decoded and applied once more. Whoever closes the store last leaves its index clean, on disk.
+ */
+static int make_index(struct backup *b)
+{
+    struct ecshist_open_options options = ECSHIST_OPEN_OPTIONS_INIT;
+    struct ehi_store *copy;
+    options.segment_bytes = ECSHIST_DEFAULT_SEGMENT_BYTES;
+    options.progress = index_progress;
+    options.progress_context = b;
+    int rc = ehi_store_open(b->path, &options, &copy, b->error);
+    if (rc == ECSHIST_OK)
+        ehi_store_close(copy);
+    return rc;
+}
+
 static int run(struct backup *b)
 {
     int rc = backup_check_place(b);
@@ -241,6 +267,8 @@ static int run(struct backup *b)
         rc = copy_all(b);
     if (rc == ECSHIST_OK)
         rc = verify_copy(b);
+    if (rc == ECSHIST_OK)
+        rc = make_index(b);
     return rc == ECSHIST_OK ? backup_put_in_place(b) : rc;
 }
 

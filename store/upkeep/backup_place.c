@@ -159,6 +159,17 @@ int backup_make_temporary(struct backup *b)
     return ECSHIST_OK;
 }
 
+/* What a rebuild makes, and may leave when it fails. */
+static void remove_index(int dir_fd, const char *name)
+{
+    static const char *const files[] = {"data.mdb", "lock.mdb", "mark"};
+    int fd = ehi_sys_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
+    for (size_t i = 0; fd >= 0 && i < sizeof(files) / sizeof(files[0]); i++)
+        (void)ehi_sys_unlink(fd, files[i]);
+    ehi_sys_close(fd);
+    (void)unlinkat(dir_fd, name, AT_REMOVEDIR);
+}
+
 /* Nothing else was put there by us; what somebody else did stays, and the directory with it. */
 void backup_remove_temporary(const struct backup *b)
 {
@@ -171,6 +182,8 @@ void backup_remove_temporary(const struct backup *b)
         backup_segment_name(segment, name);
         (void)ehi_sys_unlink(b->log_fd, name);
     }
+    remove_index(b->dir_fd, "index");
+    remove_index(b->dir_fd, "index.new");
     (void)unlinkat(b->dir_fd, "log", AT_REMOVEDIR);
     (void)unlinkat(b->parent_fd, b->temporary, AT_REMOVEDIR);
 }
