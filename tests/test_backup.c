@@ -463,6 +463,7 @@ Test(backup, needs_permission)
     }
     cr_assert_eq(waitpid(child, &status, 0), child);
     cr_assert_eq(status, 0);
+    store_dir_unlink(path);
     store = store_dir_open(path);
     free(own);
 }

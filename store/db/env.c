@@ -1,4 +1,5 @@
 /* The environment: opening, transactions, sizes. */
+#include "base/private.h"
 #include "db/internal.h"
 
 #include <errno.h>
@@ -92,6 +93,52 @@ static int check_whole(MDB_env *env)
                                                                                      : 0;
 }
 
+/*
+ * LMDB opens its files by their names: through links, anything that is there, and with a mode that the umask cuts.
+ * So what is there must be files, and what is not is made first. FORMAT, IO.
+ */
+static int prepare_file(int dir_fd, const char *path, const char *name, bool make,
+                        struct ecshist_error *error)
+{
+    struct stat st;
+    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return S_ISREG(st.st_mode)
+                   ? ECSHIST_OK
+                   : ehi_fail(error, ECSHIST_FORMAT, "%s/%s is %s: it must be a file", path, name,
+                              S_ISLNK(st.st_mode) ? "a symbolic link" : "no file");
+    if (errno != ENOENT)
+        return ehi_fail_errno(error, ECSHIST_IO, "looking at %s/%s", path, name);
+    int fd = make ? ehi_private_file(dir_fd, name, O_RDWR | O_CREAT) : -1;
+    if (make && fd < 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "making %s/%s", path, name);
+    if (fd >= 0)
+        close(fd);
+    return ECSHIST_OK;
+}
+
+static int prepare(const char *path, bool create, unsigned flags, struct ecshist_error *error)
+{
+    int dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (dir_fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+        return ehi_fail(error, ECSHIST_FORMAT, "%s is no directory, or a symbolic link to one",
+                        path);
+    if (dir_fd < 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "opening %s", path);
+    bool writes = (flags & MDB_RDONLY) == 0;
+    int rc = prepare_file(dir_fd, path, "data.mdb", writes && create, error);
+    if (rc == ECSHIST_OK)
+        rc = prepare_file(dir_fd, path, "lock.mdb", writes, error);
+    close(dir_fd);
+    return rc;
+}
+
+static int keep_from_exec(MDB_env *env)
+{
+    mdb_filehandle_t fd;
+    int rc = mdb_env_get_fd(env, &fd);
+    return rc == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ? errno : rc;
+}
+
 static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, bool create,
                     unsigned flags)
 {
@@ -105,6 +152,8 @@ static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, boo
         rc = mdb_env_set_mapsize(db->env, map_size(db->data_path, map_bytes));
     if (rc == 0)
         rc = mdb_env_open(db->env, path, flags, 0600);
+    if (rc == 0)
+        rc = keep_from_exec(db->env);
     if (rc == 0 && (flags & MDB_RDONLY) == 0) {
         int dead;
         (void)mdb_reader_check(db->env, &dead);
@@ -121,6 +170,9 @@ static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, boo
 static int open_as(const char *path, uint64_t map_bytes, bool create, unsigned flags,
                    struct ehi_db **out, struct ecshist_error *error)
 {
+    int prepared = prepare(path, create, flags, error);
+    if (prepared != ECSHIST_OK)
+        return prepared;
     struct ehi_db *db = calloc(1, sizeof(*db));
     size_t length = strlen(path) + sizeof("/data.mdb");
     char *data_path = malloc(length);

@@ -1,9 +1,11 @@
 /* A new store: made whole beside its place, then renamed into it. */
 #include "base/clock.h"
+#include "base/private.h"
 #include "fold/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,11 +18,12 @@ static int fill(int dir_fd, const char *temporary, struct ecshist_error *error)
     uint8_t store_id[16];
     if (!ehi_random(store_id, sizeof(store_id)))
         return ehi_fail_errno(error, ECSHIST_IO, "asking the kernel for random bytes");
-    if (mkdirat(dir_fd, "log", 0700) != 0 || mkdirat(dir_fd, "index", 0700) != 0)
-        return ehi_fail_errno(error, ECSHIST_IO, "making the directories of %s", temporary);
-    int log_fd = openat(dir_fd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    int index_fd = ehi_private_dir(dir_fd, "index");
+    int log_fd = index_fd < 0 ? -1 : ehi_private_dir(dir_fd, "log");
+    if (index_fd >= 0)
+        close(index_fd);
     if (log_fd < 0)
-        return ehi_fail_errno(error, ECSHIST_IO, "opening %s/log", temporary);
+        return ehi_fail_errno(error, ECSHIST_IO, "making the directories of %s", temporary);
     int rc = ehi_log_create(log_fd, temporary, store_id, error);
     close(log_fd);
     if (rc == ECSHIST_OK && fsync(dir_fd) != 0)
@@ -72,7 +75,8 @@ int ehi_store_create(const char *path, struct ecshist_error *error)
     size_t length = strlen(path);
     while (length > 1 && path[length - 1] == '/')
         length--;
-    char *temporary = malloc(length + sizeof(".new-XXXXXX"));
+    uint32_t random;
+    char *temporary = malloc(length + sizeof(".new-12345678"));
     char *plain = strndup(path, length);
     int rc = ECSHIST_OK;
     int dir_fd = -1;
@@ -80,15 +84,18 @@ int ehi_store_create(const char *path, struct ecshist_error *error)
         rc = ehi_fail_memory(error);
         goto out;
     }
+    if (!ehi_random(&random, sizeof(random))) {
+        rc = ehi_fail_errno(error, ECSHIST_IO, "asking the kernel for random bytes");
+        goto out;
+    }
     memcpy(temporary, path, length);
-    memcpy(temporary + length, ".new-XXXXXX", sizeof(".new-XXXXXX"));
-    if (mkdtemp(temporary) == NULL) {
+    snprintf(temporary + length, sizeof(".new-12345678"), ".new-%08" PRIx32, random);
+    dir_fd = ehi_private_top(AT_FDCWD, temporary);
+    if (dir_fd < 0) {
         rc = ehi_fail_errno(error, ECSHIST_IO, "making a directory beside %s", path);
         goto out;
     }
-    dir_fd = open(temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    rc = dir_fd < 0 ? ehi_fail_errno(error, ECSHIST_IO, "opening %s", temporary)
-                    : fill(dir_fd, temporary, error);
+    rc = fill(dir_fd, temporary, error);
     if (rc == ECSHIST_OK)
         rc = place(temporary, plain, error);
     if (rc != ECSHIST_OK)

@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/private.h"
 #include "codec/format.h"
 
 #include <fcntl.h>
@@ -31,7 +32,7 @@ static uint64_t data_inode(int index_fd)
 
 static bool read_mark(int index_fd, uint8_t mark[MARK_BYTES])
 {
-    int fd = openat(index_fd, "mark", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = ehi_private_file(index_fd, "mark", O_RDONLY);
     if (fd < 0)
         return false;
     ssize_t length = pread(fd, mark, MARK_BYTES, 0);
@@ -68,7 +69,7 @@ int ehi_mark_write(int index_fd, const uint8_t store_id[16], bool clean,
     (void)ehi_boot_id(mark + AT_BOOT_ID);
     ehi_put_le64(mark + AT_INODE, data_inode(index_fd));
     ehi_put_le64(mark + AT_CHECKSUM, ehi_hash64(mark, AT_CHECKSUM, 0));
-    int fd = openat(index_fd, "mark", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = ehi_private_file(index_fd, "mark", O_WRONLY | O_CREAT);
     if (fd < 0)
         return ehi_fail_errno(error, ECSHIST_IO, "writing the index's mark");
     bool written =

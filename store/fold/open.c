@@ -1,5 +1,6 @@
 /* Opening and closing: the registry of a process, the locks, and whether the index is trusted. */
 #include "base/clock.h"
+#include "fold/guard.h"
 #include "fold/mark.h"
 #include "fold/store.h"
 
@@ -204,8 +205,9 @@ static int open_trusted(struct ehi_store *store, int index_fd, struct ecshist_er
     if (index_fd < 0 || ehi_mark_read(index_fd, ehi_log_store_id(store->log)) == EHI_MARK_UNTRUSTED)
         return ECSHIST_OK;
     struct ehi_db *db;
-    if (ehi_store_open_index(store, &db, NULL) != ECSHIST_OK)
-        return ECSHIST_OK;
+    int opened = ehi_store_open_index(store, &db, error);
+    if (opened != ECSHIST_OK)
+        return opened == ECSHIST_FORMAT ? opened : ECSHIST_OK;
     struct ehi_db_head head;
     bool ours = read_head(db, &head) && head.index_format == EHI_INDEX_FORMAT &&
                 memcmp(head.store_id, ehi_log_store_id(store->log), 16) == 0;
@@ -341,6 +343,11 @@ static struct ehi_store *store_new(const char *path, const struct ecshist_open_o
 static int open_dirs(struct ehi_store *store, int dir_fd, struct ecshist_error *error)
 {
     store->dir_fd = dir_fd;
+    int rc = ehi_guard_links(dir_fd, store->path, error);
+    if (rc == ECSHIST_OK && !store->read_only)
+        rc = ehi_guard_writing(dir_fd, store->path, error);
+    if (rc != ECSHIST_OK)
+        return rc;
     store->log_fd = openat(dir_fd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (store->log_fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return ehi_fail(error, ECSHIST_FORMAT, "%s is not a store: it has no directory log",
@@ -409,7 +416,11 @@ static int open_registered(const char *path, int dir_fd, const struct ecshist_op
         bool writes = (options->flags & ECSHIST_OPEN_READ_ONLY) == 0;
         if (writes && store->frozen)
             return ehi_fail(error, ECSHIST_IO, "nothing can be written to %s", path);
-        int rc = writes && store->read_only ? mark_in_use(store, error) : ECSHIST_OK;
+        int rc = ECSHIST_OK;
+        if (writes && store->read_only)
+            rc = ehi_guard_writing(store->dir_fd, store->path, error);
+        if (rc == ECSHIST_OK && writes && store->read_only)
+            rc = mark_in_use(store, error);
         if (rc != ECSHIST_OK)
             return rc;
         store->read_only = store->read_only && !writes;

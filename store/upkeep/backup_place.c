@@ -147,7 +147,7 @@ int backup_make_temporary(struct backup *b)
     for (size_t i = 0; i < sizeof(random); i++)
         snprintf(b->temporary + length + 2 * i, 3, "%02x", random[i]);
     snprintf(b->path, sizeof(b->path), "%s/%s", b->parent, b->temporary);
-    b->dir_fd = ehi_private_dir(b->parent_fd, b->temporary);
+    b->dir_fd = ehi_private_top(b->parent_fd, b->temporary);
     if (b->dir_fd < 0) {
         int rc = ehi_fail_errno(b->error, ECSHIST_IO, "making %s", b->path);
         b->temporary[0] = '\0';
