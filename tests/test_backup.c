@@ -119,6 +119,26 @@ static char *events_of(ecshist_store *from, uint64_t to_seq)
     return text;
 }
 
+/* Without what was not there yet then: the source is asked for it, too. */
+static void drop_missing(char *text)
+{
+    char *out = text, *block = text;
+    while (*block != '\0') {
+        char *next = strstr(block + 1, "\n== ");
+        size_t length = next != NULL ? (size_t)(next + 1 - block) : strlen(block);
+        char kept = block[length];
+        block[length] = '\0';
+        bool missing = strstr(block, "\"MISSING\"") != NULL;
+        block[length] = kept;
+        if (!missing) {
+            memmove(out, block, length);
+            out += length;
+        }
+        block += length;
+    }
+    *out = '\0';
+}
+
 /* The copy is the source up to this event: its events, and all views. */
 static bool is_prefix(const char *copy_path, uint64_t seq)
 {
@@ -130,6 +150,9 @@ static bool is_prefix(const char *copy_path, uint64_t seq)
     free(theirs);
     ours = hold_as_of(store, &then);
     theirs = hold_as_of(opened, &then);
+    drop_missing(ours);
+    drop_missing(theirs);
+    cr_assert(theirs[0] != '\0' || seq == 0);
     same = same && strcmp(ours, theirs) == 0;
     free(ours);
     free(theirs);
@@ -258,6 +281,7 @@ Test(backup, while_two_others_write, .timeout = 120)
     pid_t writers[2];
     uint64_t last[64] = {0};
     cr_assert_leq(rounds, 64);
+    fill(14, 50);
     for (int i = 0; i < 2; i++) {
         writers[i] = fork();
         if (writers[i] == 0)
