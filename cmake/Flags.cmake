@@ -34,8 +34,26 @@ if(ehi_sanitizers)
     add_compile_options(${ehi_sanitize_flag} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     add_link_options(${ehi_sanitize_flag})
 else()
+    # scripts/hardening looks at what comes of these. Level 3 where compiler and C library know it: others warn.
+    include(CheckCCompilerFlag)
+    include(CheckCSourceCompiles)
+    set(CMAKE_REQUIRED_FLAGS "-Werror -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3")
+    check_c_source_compiles("#include <string.h>\nint main(void) { return 0; }" ehi_has_fortify_3)
+    unset(CMAKE_REQUIRED_FLAGS)
+    set(ehi_fortify $<IF:$<BOOL:${ehi_has_fortify_3}>,3,2>)
+    foreach(flag IN ITEMS -fstack-clash-protection -fcf-protection)
+        string(MAKE_C_IDENTIFIER "ehi_has${flag}" has_flag)
+        check_c_compiler_flag("-Werror ${flag}" ${has_flag})
+        if(${has_flag})
+            add_compile_options(${flag})
+        endif()
+    endforeach()
     add_compile_options(-fstack-protector-strong
                         $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE>
-                        $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=2>)
-    add_link_options(-Wl,-z,relro,-z,now)
+                        $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=${ehi_fortify}>)
+    add_link_options(-Wl,-z,relro,-z,now -Wl,-z,noexecstack)
 endif()
+
+# Without it, programs are position-independent only where the compiler is by itself.
+include(CheckPIESupported)
+check_pie_supported()

@@ -1,10 +1,7 @@
 /*
  * Threads that append and ask at the same time on one handle: stress [SECONDS]. No test framework,
- * so that it can be built with -fsanitize=thread too:
- *
- *   cc -std=c11 -D_GNU_SOURCE -g -fsanitize=thread -Iinclude -Istore -Itests tests/stress.c \
- *       tests/support/hold.c tests/support/store_dir.c $(find store -name '*.c') \
- *       -lxxhash -lmsgpackc -ljansson -llmdb -lpthread
+ * so that it can be built with -fsanitize=thread too, as scripts/tsan does. A second process appends and reads
+ * the same store meanwhile.
  */
 #include "support/hold.h"
 #include "support/store_dir.h"
@@ -15,9 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
-enum { APPENDERS = 4, THREADS = 8, BATCH = 8 };
+enum { APPENDERS = 3, THREADS = 8, BATCH = 8, FOLLOWER = 5 };
 
 struct shared {
     const char *path;
@@ -33,6 +33,7 @@ struct worker {
     uint64_t appended; /* events */
     uint64_t rounds;
     uint64_t last_seq;
+    uint64_t expired; /* events */
 };
 
 static void fail(const char *what)
@@ -99,10 +100,17 @@ static void append_round(struct worker *w, unsigned round)
     append_events(w, events, 1, ECSHIST_APPEND_EACH, ECSHIST_OK);
 }
 
+#ifdef STRESS_CANARY
+static uint64_t canary; /* a data race: scripts/tsan must see it */
+#endif
+
 static void *append_all(void *context)
 {
     struct worker *w = context;
     while (!atomic_load(&w->shared->stop)) {
+#ifdef STRESS_CANARY
+        canary++;
+#endif
         append_round(w, (unsigned)w->rounds);
         w->rounds++;
     }
@@ -184,8 +192,10 @@ static void *follow_all(void *context)
         if (rc == ECSHIST_OK) {
             struct ecshist_event_info info = ECSHIST_EVENT_INFO_INIT;
             ecshist_event_info(event, &info);
-            if (info.seq != ++w->last_seq)
-                fail("a cursor skips an event");
+            /* Some are gone: what expired. */
+            if (info.seq <= w->last_seq)
+                fail("a cursor goes back");
+            w->last_seq = info.seq;
             continue;
         }
         if (rc != ECSHIST_END)
@@ -221,12 +231,49 @@ static void *rebuild_all(void *context)
     return NULL;
 }
 
+#define BEGUN(d)                                                                                   \
+    "{\"type\":\"deployment-started\",\"time\":%u," OF_DEPLOYMENT(d) "," TO_REVISION("r1") "}"
+#define SUCCEEDED(d) "{\"type\":\"deployment-succeeded\",\"time\":%u," OF_DEPLOYMENT(d) "}"
+
+/* Deployments that end, and the other threads' do not. */
+static void append_ended(struct worker *w)
+{
+    ecshist_event *events[BATCH];
+    for (unsigned i = 0; i < BATCH; i += 2) {
+        unsigned number = (unsigned)w->rounds * BATCH + i;
+        events[i] = store_event(BEGUN("u%u-%u"), number, w->number, number);
+        events[i + 1] = store_event(SUCCEEDED("u%u-%u"), number + 1, w->number, number);
+    }
+    append_events(w, events, BATCH, 0, ECSHIST_OK);
+}
+
+/* Compactions one after the other, by which all of them go, and between them backups. */
+static void *upkeep_all(void *context)
+{
+    struct worker *w = context;
+    char *to = store_dir_path(w->shared->path, "../copy");
+    while (!atomic_load(&w->shared->stop)) {
+        struct ecshist_error error = ECSHIST_ERROR_INIT;
+        struct ecshist_compact_options options = ECSHIST_COMPACT_OPTIONS_INIT;
+        struct ecshist_compact_result result = ECSHIST_COMPACT_RESULT_INIT;
+        append_ended(w);
+        options.flags = ECSHIST_COMPACT_FORGET_LAST;
+        store_must(ecshist_compact(w->shared->store, &options, &result, &error), "compact", &error);
+        store_must(ecshist_backup(w->shared->store, to, NULL, NULL, &error), "backup", &error);
+        store_dir_unlink(to);
+        w->expired += result.event_count;
+        w->rounds++;
+    }
+    free(to);
+    return NULL;
+}
+
 /* -- all of it --------------------------------------------------------------------------------- */
 
 static void start(struct worker *workers, struct shared *shared)
 {
     static void *(*const others[THREADS - APPENDERS])(void *) = {ask_all, ask_all, follow_all,
-                                                                 rebuild_all};
+                                                                 rebuild_all, upkeep_all};
     for (unsigned i = 0; i < THREADS; i++) {
         workers[i].shared = shared;
         workers[i].number = i;
@@ -236,19 +283,39 @@ static void start(struct worker *workers, struct shared *shared)
     }
 }
 
+/* What is there, but for what the store wrote itself; *last: of the newest event of all. */
+static uint64_t count_events(ecshist_store *store, uint64_t *last)
+{
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    const ecshist_event *event;
+    ecshist_cursor *cursor = NULL;
+    uint64_t count = 0;
+    store_must(ecshist_cursor_open(store, 1, &cursor, &error), "cursor", &error);
+    while (ecshist_cursor_next(cursor, &event, &error) == ECSHIST_OK) {
+        struct ecshist_event_info info = ECSHIST_EVENT_INFO_INIT;
+        ecshist_event_info(event, &info);
+        count += strcmp(info.type, "history-expired") != 0;
+        *last = info.seq;
+    }
+    ecshist_cursor_close(cursor);
+    return count;
+}
+
 static void check(struct shared *shared, const struct worker *workers, uint64_t before)
 {
-    uint64_t appended = before;
-    for (unsigned i = 0; i < APPENDERS; i++)
+    uint64_t appended = before, expired = 0, last = 0;
+    for (unsigned i = 0; i < THREADS; i++) {
         appended += workers[i].appended;
-    uint64_t count = hold_count(shared->store);
-    printf("%" PRIu64 " events of %u threads; rounds:", count, (unsigned)APPENDERS);
+        expired += workers[i].expired;
+    }
+    uint64_t count = count_events(shared->store, &last);
+    printf("%" PRIu64 " events appended, %" PRIu64 " of them expired; rounds:", appended, expired);
     for (unsigned i = 0; i < THREADS; i++)
         printf(" %" PRIu64, workers[i].rounds);
     printf("\n");
-    if (count != appended)
+    if (expired == 0 || count + expired != appended)
         fail("what was appended is not what is there");
-    if (workers[THREADS - 2].last_seq != count)
+    if (workers[FOLLOWER].last_seq != last)
         fail("the cursor that followed has not seen all");
     char *first = hold_all(shared->store);
     store_must(ecshist_rebuild_index(shared->store, NULL, NULL, NULL), "rebuild", NULL);
@@ -271,24 +338,85 @@ static ecshist_store *open_roomy(const char *path)
     return store;
 }
 
+/* Waits for a byte, then appends and reads with threads of its own until the pipe is closed; says on the other how much it has appended. */
+static void run_other(const char *path, int until, int told)
+{
+    char byte;
+    if (read(until, &byte, 1) != 1)
+        fail("there is nothing to begin with");
+    struct shared shared = {.path = path, .store = open_roomy(path)};
+    struct worker workers[2] = {{.shared = &shared, .number = 100}, {.shared = &shared}};
+    if (pthread_create(&workers[0].thread, NULL, append_all, &workers[0]) != 0 ||
+        pthread_create(&workers[1].thread, NULL, ask_all, &workers[1]) != 0)
+        fail("no thread");
+    if (read(until, &byte, 1) != 0)
+        fail("the pipe has something to say");
+    atomic_store(&shared.stop, true);
+    (void)pthread_join(workers[0].thread, NULL);
+    (void)pthread_join(workers[1].thread, NULL);
+    ecshist_close(shared.store);
+    if (write(told, &workers[0].appended, sizeof(uint64_t)) != sizeof(uint64_t))
+        fail("the pipe is closed");
+}
+
+struct other {
+    pid_t pid;
+    int until[2], told[2];
+};
+
+/* Before any thread and any store of this process is there. */
+static struct other start_other(const char *path)
+{
+    struct other other;
+    if (pipe(other.until) != 0 || pipe(other.told) != 0)
+        fail("no pipe");
+    other.pid = fork();
+    if (other.pid == 0) {
+        close(other.until[1]);
+        run_other(path, other.until[0], other.told[1]);
+        exit(0); /* not _exit: what a sanitizer has to say is said then */
+    }
+    close(other.until[0]);
+    close(other.told[1]);
+    return other;
+}
+
+static uint64_t end_other(const struct other *other)
+{
+    uint64_t appended;
+    int status;
+    close(other->until[1]);
+    if (read(other->told[0], &appended, sizeof(appended)) != sizeof(appended) ||
+        waitpid(other->pid, &status, 0) != other->pid || status != 0)
+        fail("the other process failed");
+    close(other->told[0]);
+    return appended;
+}
+
 int main(int argc, char **argv)
 {
     unsigned seconds = argc > 1 ? (unsigned)atoi(argv[1]) : 3;
     char *dir = store_dir_new(), *path = store_dir_path(dir, "store");
+    struct other other = start_other(path);
     struct shared shared = {.path = path, .store = open_roomy(path)};
     struct worker workers[THREADS] = {0};
     store_must_append(shared.store, "{\"type\":\"deployment-started\",\"time\":1," OF_DEPLOYMENT(
                                         "shared") "," TO_REVISION("r1") "}");
+    if (write(other.until[1], "", 1) != 1)
+        fail("the other process has gone");
     start(workers, &shared);
     struct timespec pause = {seconds, 0};
     (void)nanosleep(&pause, NULL);
     atomic_store(&shared.stop, true);
     for (unsigned i = 0; i < APPENDERS; i++)
         (void)pthread_join(workers[i].thread, NULL);
+    (void)pthread_join(workers[THREADS - 1].thread, NULL);
+    uint64_t others = end_other(&other);
+    printf("%" PRIu64 " of them by another process; ", others);
     atomic_store(&shared.appended_all, true);
-    for (unsigned i = APPENDERS; i < THREADS; i++)
+    for (unsigned i = APPENDERS; i < THREADS - 1; i++)
         (void)pthread_join(workers[i].thread, NULL);
-    check(&shared, workers, 1);
+    check(&shared, workers, 1 + others);
     ecshist_close(shared.store);
     free(path);
     store_dir_remove(dir);

@@ -1,122 +1,171 @@
 #!/usr/bin/env bash
-# Backups as a user makes them: while writers write, restored, refused; and never a good-looking copy of bad data.
-set -euo pipefail
-work=$(mktemp -d)
+# ecshist-admin backup as a user has it: made while others ingest, restored, exported; full disks and kills.
+# shellcheck source=tests/data/tools/common.bash
+. "$SRC/tests/data/tools/common.bash"
+acknowledge=$BUILD/tests/acknowledge
 mounted=
-finish() {
-    [ -z "$mounted" ] || umount "$mounted"
-    rm -rf "$work"
-}
-trap finish EXIT
-export ECSHIST_STORE=$work/store
+trap '[ -z "$mounted" ] || umount "$mounted"; rm -rf "$work"' EXIT
 
-fail() {
-    echo "$1"
-    exit 1
-}
-# refused STATUS TEXT COMMAND...: ends with the status and says the text.
-refused() {
-    local status=0 wanted=$1 text=$2
-    shift 2
-    "$@" >"$work/out" 2>&1 || status=$?
-    [ "$status" -eq "$wanted" ] || { cat "$work/out" && fail "$* ended with $status, not $wanted"; }
-    grep -qF -- "$text" "$work/out" || { cat "$work/out" && fail "$* does not say: $text"; }
-}
-# No half-made copy lies about.
-nothing_left() {
-    [ -z "$(find "$1" -maxdepth 1 -name '*.new-*')" ] || fail "$(ls "$1")"
+expect 3 ecshist-admin backup "$work/copy"
+says err "there is no store at"
+expect 2 ecshist-admin backup
+says err "backup what? A directory is needed"
+expect 2 ecshist-admin backup "$work/a" "$work/b"
+says err "an argument too many"
+expect 0 ecshist-ingest "$walkthrough"
+expect 0 ecshist-admin backup "$work/copy"
+grep -qE '^backed up and verified: events up to 18, 1 segment, [0-9]+ bytes' "$work/out" || fail "$(cat "$work/out")"
+[ ! -s "$work/err" ] || fail "$(cat "$work/err")"
+expect 3 ecshist-admin backup "$work/copy"
+says err "exists already, and is not an empty directory"
+expect 1 ecshist-admin backup "$ECSHIST_STORE/copy"
+says err "lies within the store"
+expect 0 ecshist-admin verify --store "$work/copy"
+rm -r "$work/copy"
+echo "usage: as it should be"
+
+# left: what of a backup is there; the store itself is not.
+left() {
+    find "$work" -maxdepth 1 -name 'copy*' | wc -l
 }
 
-"$BIN/bench_generate" 40000 20 10 >"$work/events.jsonl"
-head -n 20000 "$work/events.jsonl" | "$BIN/ecshist-ingest" >/dev/null 2>&1
-
-# Two writers at work: the copy is a prefix of the log, and its views are those of the store as of that event.
-tail -n +20001 "$work/events.jsonl" | "$BIN/ecshist-ingest" --batch 20 >/dev/null 2>&1 &
-one=$!
-sed 's/service-0/other-0/g' "$work/events.jsonl" | "$BIN/ecshist-ingest" --batch 20 >/dev/null 2>&1 &
-two=$!
-until [ "$("$BIN/ecshist-admin" stat --output json | sed -n 's/.*"lastSeq": //p' | tr -d ,)" -gt 20500 ]; do
-    sleep 0.01
+# Two write meanwhile; umask 0. Of each copy: what is dumped is the beginning of what the store dumps in the end.
+"$BIN/bench_generate" 40000 40 20 1 200 >"$work/one.jsonl"
+"$BIN/bench_generate" 40000 40 20 2 200 >"$work/two.jsonl"
+ecshist-ingest --lenient --batch 40 "$work/one.jsonl" >/dev/null 2>&1 &
+writers=($!)
+ecshist-ingest --lenient --batch 40 "$work/two.jsonl" >/dev/null 2>&1 &
+writers+=($!)
+for i in {1..5}; do
+    (umask 0 && expect 0 ecshist-admin backup "$work/copy$i")
+    sleep 0.1
 done
-(umask 0 && "$BIN/ecshist-admin" backup "$work/copy") >"$work/said"
-kill -0 "$one" && kill -0 "$two" || fail "the writers were done before the backup was"
-wait "$one" "$two"
-seq=$(sed -E 's/.*events up to ([0-9]+),.*/\1/' "$work/said")
-[ "$seq" -gt 20000 ] && [ "$seq" -lt 80000 ] || fail "events up to $seq"
-[ -z "$(find "$work/copy" -perm /077)" ] || fail "others may read the copy"
-"$BIN/ecshist-admin" verify --store "$work/copy" --quick >/dev/null
-cmp <("$BIN/ecshist-dump" --store "$work/copy") <("$BIN/ecshist-dump" --to "$seq")
-answers() {
-    "$BIN/ecshist-query" list-services --cluster production "$@"
-    for service in service-0000 service-0007 other-0013; do
-        "$BIN/ecshist-query" list-service-deployments --service "$service" --cluster production "$@"
-    done
+kill -0 "${writers[@]}" || fail "the writers had ended: this proves nothing"
+wait "${writers[@]}" || true
+ecshist-dump >"$work/all"
+seqs=()
+for i in {1..5}; do
+    [ -z "$(find "$work/copy$i" -type d ! -perm 0700 -o -type f ! -perm 0600)" ] || fail "not private"
+    expect 0 ecshist-admin verify --store "$work/copy$i"
+    ecshist-dump --store "$work/copy$i" >"$work/part"
+    cmp -n "$(stat -c %s "$work/part")" "$work/part" "$work/all"
+    seqs+=("$(wc -l <"$work/part")")
+done
+[ "${seqs[4]}" -gt "${seqs[0]}" ] && [ "${seqs[4]}" -lt "$(wc -l <"$work/all")" ] || fail "not made meanwhile: ${seqs[*]}"
+echo "beside two writers: copies of ${seqs[*]} of $(wc -l <"$work/all") events, each the beginning of them"
+
+# Restored by cp -a over a place that was emptied, and used.
+expect 0 ecshist-admin backup "$work/copy"
+views() {
+    ecshist-dump --store "$1" --type revision-created deployment-created deployment-started |
+        grep -oE 'arn:[^"]*:service-deployment/[^"]*' | sort -u | awk 'NR <= 300' |
+        xargs -n 20 ecshist-query describe-service-deployments --store "$1" --service-deployment-arns
+    ecshist-dump --store "$1" --type revision-created |
+        grep -oE 'arn:[^"]*:service-revision/[^"]*' | sort -u | awk 'NR <= 200' |
+        xargs -n 20 ecshist-query describe-service-revisions --store "$1" --service-revision-arns
 }
-cmp <(answers --store "$work/copy") <(answers --as-of "$seq")
-"$BIN/ecshist-admin" verify --store "$work/copy" >/dev/null
+views "$ECSHIST_STORE" >"$work/before"
+[ "$(wc -l <"$work/before")" -gt 10000 ] || fail "too little to compare"
+rm -rf "${ECSHIST_STORE:?}"
+mkdir "$ECSHIST_STORE"
+cp -a "$work/copy/." "$ECSHIST_STORE"
+expect 0 ecshist-admin verify
+views "$ECSHIST_STORE" >"$work/after"
+cmp "$work/before" "$work/after"
+ecshist-dump | cmp - "$work/all"
+expect 0 "$acknowledge" views "$ECSHIST_STORE"
+expect 0 ecshist-ingest - <<END
+{"type": "service-deleted", "time": "2027-12-01T00:00:00Z", "serviceArn": "$arn:service/default/deployment-demo"}
+END
+expect 0 ecshist-admin verify
+echo "restored: all views as before"
 
-# Restoring is copying the directory back.
-"$BIN/ecshist-admin" backup "$work/whole" >/dev/null
-rm -rf "$ECSHIST_STORE"
-cp -a "$work/whole" "$ECSHIST_STORE"
-[ "$("$BIN/ecshist-dump" | wc -l)" -eq 80000 ]
-"$BIN/ecshist-ingest" "$work/events.jsonl" 2>&1 | grep -q "appended 0, duplicate 40000" || fail "not all is there"
+# The portable export, from a store that was compacted: gaps, and what expired is not in it.
+expect 0 ecshist-admin compact --retention-days 60 --now 2024-07-18T00:00:00Z
+grep -qE '^cleaned [1-9]' "$work/out" || fail "nothing was cleaned: $(cat "$work/out")"
+rm -rf "$work/copy"
+expect 0 ecshist-admin backup "$work/copy"
+expect 0 ecshist-admin verify --store "$work/copy"
+ecshist-dump >"$work/compacted"
+ecshist-dump --store "$work/copy" | cmp - "$work/compacted"
+# 1: the deletion of a service of which nothing else is left cannot be taken.
+ecshist-dump | ecshist-ingest --lenient --store "$work/imported" - >/dev/null 2>"$work/err" || [ $? -eq 1 ]
+! grep -vE 'there is no such service|history-expired passed over' "$work/err" >&2 || fail "an export was refused"
+views "$work/copy" >"$work/before"
+views "$work/imported" >"$work/after"
+cmp "$work/before" "$work/after"
+rm -rf "$work/imported"
+echo "compacted: backed up; exported and ingested into an empty store, views are equal"
 
-# What there is already is not written over, and what cannot be is said.
-refused 3 "is not an empty directory" "$BIN/ecshist-admin" backup "$work/copy"
-refused 3 "No such file or directory" "$BIN/ecshist-admin" backup "$work/no/where"
-refused 2 "which directory" "$BIN/ecshist-admin" backup
-mkdir "$work/empty"
-"$BIN/ecshist-admin" backup "$work/empty" >/dev/null
-nothing_left "$work"
+log=$(du -sk "$work/copy/log" | cut -f 1)
 
-# One at a time.
-refused 3 "under way already" flock "$ECSHIST_STORE/upkeep" "$BIN/ecshist-admin" backup "$work/busy"
-refused 3 "under way already" flock "$ECSHIST_STORE/upkeep" "$BIN/ecshist-admin" compact
+# A damaged segment.
+rm -rf "$work"/copy*
+segment=$ECSHIST_STORE/log/00000000000000000001.seg
+cp "$segment" "$work/segment"
+printf 'X' | dd of="$segment" bs=1 seek=300 conv=notrunc status=none
+expect 3 ecshist-admin backup "$work/copy"
+says err "00000000000000000001.seg:"
+[ "$(left)" -eq 0 ] || fail "something is left"
+cp "$work/segment" "$segment"
+echo "a damaged segment: said with its place, nothing left"
 
-# A disk that is full.
-mkdir "$work/small"
-mount -t tmpfs -o size=8m none "$work/small"
-mounted=$work/small
-refused 3 "No space left on device" "$BIN/ecshist-admin" backup "$work/small/copy"
-[ -z "$(ls "$work/small")" ] || fail "something is left on the full disk"
+# A compaction holds the lock.
+exec 9>>"$ECSHIST_STORE/upkeep"
+flock 9
+expect 3 ecshist-admin backup "$work/copy"
+says err "is under way already"
+expect 3 ecshist-admin compact
+says err "is under way already"
+exec 9>&-
+[ "$(left)" -eq 0 ] || fail "something is left"
+echo "beside a compaction: refused"
 
-# Killed in the middle: there is no copy, and what is left says by its name what it is.
-"$BIN/ecshist-admin" backup "$work/killed" >/dev/null 2>&1 &
-copying=$!
-sleep 0.01
-kill -KILL "$copying" 2>/dev/null || true
-wait "$copying" 2>/dev/null || true
-if [ -d "$work/killed" ]; then
-    "$BIN/ecshist-admin" verify --store "$work/killed" --quick >/dev/null
-else
-    rm -rf "$work"/killed.new-*
+# Somebody who may not read it.
+if [ "$(id -u)" -eq 0 ]; then
+    chmod 0711 "$work"
+    mkdir -m 0777 "$work/open"
+    expect 3 setpriv --reuid=65534 --regid=65534 --clear-groups "$BIN/ecshist-admin" backup "$work/open/copy"
+    says err "Permission denied"
+    [ -z "$(ls "$work/open")" ] || fail "something is left"
+    echo "no permission: said, nothing left"
 fi
-"$BIN/ecshist-admin" backup "$work/again" >/dev/null
 
-# After a compaction, too; and the copy of a copy.
-now=$(tail -n 1 "$work/events.jsonl" | sed -E 's/.*"time": ([0-9]+).*/\1/')
-"$BIN/ecshist-admin" compact --retention-days 1 --now $((now + 86400 - 300)) >"$work/said"
-grep -q "^removed [1-9]" "$work/said" || { cat "$work/said" && fail "nothing was removed"; }
-"$BIN/ecshist-admin" backup "$work/compacted" >/dev/null
-"$BIN/ecshist-admin" backup --store "$work/compacted" "$work/compacted-again" >/dev/null
-cmp <("$BIN/ecshist-dump") <("$BIN/ecshist-dump" --store "$work/compacted-again")
-"$BIN/ecshist-admin" stat --store "$work/compacted" >/dev/null
-"$BIN/ecshist-admin" verify --store "$work/compacted" >/dev/null
+# The disk is full in the middle: at the log, and at the index.
+disk=$work/disk
+mkdir "$disk"
+full=0
+for size in 64 $((log / 2)) $((log + 64)); do
+    mount -t tmpfs -o "size=${size}k" none "$disk" || fail "a full disk needs root to mount one"
+    mounted=$disk
+    expect 3 ecshist-admin backup "$disk/copy"
+    grep -qE 'No space left|Input/output error' "$work/err" || fail "$(cat "$work/err")"
+    [ -z "$(ls -A "$disk")" ] || fail "something is left on the full disk: $(ls -A "$disk")"
+    umount "$disk"
+    mounted=
+    full=$((full + 1))
+done
+echo "a full disk: $full times, nothing left"
 
-# The portable way: what is dumped and ingested has equal views of deployments and revisions.
-"$BIN/ecshist-dump" | "$BIN/ecshist-ingest" --lenient --store "$work/portable" 2>/dev/null
-lists() {
-    for service in service-0000 service-0007 other-0013; do
-        "$BIN/ecshist-query" list-service-deployments --service "$service" --cluster production --store "$1"
-    done
-}
-cmp <(lists "$ECSHIST_STORE") <(lists "$work/portable")
-
-# Bad data is not backed up as if it were good.
-segment=$(find "$ECSHIST_STORE/log" -name '*.seg' -size +100k | sort | head -n 1)
-printf 'rot' | dd of="$segment" bs=1 seek=70000 conv=notrunc status=none
-refused 3 "the log is damaged, there is no backup" "$BIN/ecshist-admin" backup "$work/bad"
-[ ! -e "$work/bad" ] || fail "there is a copy of bad data"
-nothing_left "$work"
-echo "backups are as they should be"
+# Killed in the middle, at random: only what it was making is left, and the store is as it was.
+killed=0
+for i in {1..8}; do
+    ecshist-admin backup "$work/copy" >/dev/null 2>&1 &
+    sleep "0.0$((RANDOM % 6))"
+    kill -KILL $! 2>/dev/null || true
+    wait $! || true
+    if [ -e "$work/copy" ]; then
+        expect 0 ecshist-admin verify --store "$work/copy"
+        rm -r "$work/copy"
+    fi
+    leftovers=("$work"/copy.backup-????????????)
+    if [ -e "${leftovers[0]}" ]; then
+        [ "${#leftovers[@]}" -eq 1 ] && [ "$(left)" -eq 1 ] || fail "more is left: $(ls "$work")"
+        rm -r "${leftovers[0]}"
+        killed=$((killed + 1))
+    fi
+done 2>/dev/null
+[ "$killed" -gt 0 ] || fail "it was never killed in the middle: this proves nothing"
+expect 0 ecshist-admin verify
+expect 0 ecshist-admin backup "$work/copy"
+echo "killed in the middle $killed of 8 times: only the temporary was left"

@@ -1,4 +1,4 @@
-/* A copy of a store, taken while it is used. */
+/* Backup: a consistent copy of a store, made while others write to it. */
 #ifndef ECSHIST_BACKUP_H
 #define ECSHIST_BACKUP_H
 
@@ -8,9 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Options of ecshist_backup. All zero (the INIT macro) is a good choice. */
 struct ecshist_backup_options {
     size_t size;
-    ecshist_progress_fn progress; /* in bytes of log; may be NULL */
+    ecshist_progress_fn progress; /* of bytes, thrice: copied, verified, indexed; may be NULL */
     void *progress_context;
 };
 
@@ -19,11 +20,12 @@ struct ecshist_backup_options {
         sizeof(struct ecshist_backup_options), NULL, NULL                                          \
     }
 
-/* What the copy holds. */
+/* What was copied. */
 struct ecshist_backup_result {
     size_t size;
-    uint64_t last_seq; /* all events up to this one */
-    uint64_t segment_count, log_bytes;
+    uint64_t segments;
+    uint64_t bytes;    /* of their files; the index comes on top */
+    uint64_t last_seq; /* of the newest event in the copy; 0: there is none */
 };
 
 #define ECSHIST_BACKUP_RESULT_INIT                                                                 \
@@ -34,14 +36,19 @@ struct ecshist_backup_result {
 ECSHIST_BEGIN
 
 /*
- * Copies the store to the directory `to`, which must not be there, or be empty: the log up to the event that was the newest
- * when it began. Nobody waits for it; compactions and other backups are kept out meanwhile (BUSY). The index is not copied: it is
- * made anew when the copy is opened. The copy has the modes of a store (0700, 0600) whatever the umask, is read again and verified
- * (as ecshist_verify does with QUICK), is flushed to the disk with its directories, and only then gets its name: before, and if the
- * process is killed, it is a directory beside it, named TO.new-XXXXXX, which can be removed.
+ * Copies the store to the directory `to`: all events that were visible when it began, and none that came later.
+ * Appends and reads go on and wait for nothing. `to` must not be there, or be an empty directory, and its parent
+ * must be there; it may not lie within the store. The copy is 0700, its files 0600, whatever the umask. It is a
+ * store: opened as it is, also where nothing can be written, or copied back to where the store was.
  *
- * A backup is a store of its own: it can be opened where it is, or copied back. options and result may be NULL. Errors: EXISTS,
- * BUSY, DAMAGED (the store's log is; there is no copy then), IO, INDEX, NO_MEMORY, END (progress said stop), MISUSE. Thread-safe.
+ * The log is copied, flushed, verified as by ecshist_verify with QUICK, and an index is made from it: some two seconds
+ * for a million events. All of that in a directory beside `to`, named as it with ".backup-" and twelve
+ * hexadecimal digits behind, which is given the name `to` in the end. On failure it is removed; when the process is
+ * killed, it stays, and can be removed.
+ *
+ * options and result may be NULL. Errors: INVALID (`to` is empty or within the store), EXISTS, BUSY (a compaction
+ * or another backup is under way), DAMAGED (a segment, with its place and what is wrong: there is no copy then),
+ * IO, INDEX, FULL, NO_MEMORY, END (progress said stop), MISUSE. Thread-safe.
  */
 ECSHIST_API int ecshist_backup(ecshist_store *store, const char *to,
                                const struct ecshist_backup_options *options,

@@ -1,4 +1,5 @@
 /* The environment: opening, transactions, sizes. */
+#include "base/private.h"
 #include "db/internal.h"
 
 #include <errno.h>
@@ -143,12 +144,9 @@ static int write_zeros(int fd, size_t length)
     return 0;
 }
 
-static int make_lock_file(const char *path, const char *fresh)
+static int make_lock_file(int dir_fd, const char *path, const char *fresh)
 {
-    int fd;
-    do {
-        fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    } while (fd < 0 && errno == EINTR);
+    int fd = ehi_private_file(dir_fd, "lock.new", O_WRONLY | O_CREAT | O_TRUNC);
     if (fd < 0)
         return errno;
     int rc = write_zeros(fd, LOCK_BYTES);
@@ -164,7 +162,7 @@ static int make_lock_file(const char *path, const char *fresh)
  * LMDB makes its lock file with a hole for all of it, and maps it. Where the disk is full then, a
  * write there is a signal (SIGBUS), not an error. So it is made here, without holes.
  */
-static int ensure_lock_file(const char *dir)
+static int ensure_lock_file(int dir_fd, const char *dir)
 {
     struct stat st;
     size_t length = strlen(dir) + sizeof("/lock.mdb");
@@ -175,9 +173,61 @@ static int ensure_lock_file(const char *dir)
     snprintf(fresh, length, "%s/lock.new", dir);
     int rc = 0;
     if (stat(path, &st) != 0)
-        rc = errno == ENOENT ? make_lock_file(path, fresh) : errno;
+        rc = errno == ENOENT ? make_lock_file(dir_fd, path, fresh) : errno;
     free(path);
     return rc;
+}
+
+/*
+ * LMDB opens its files by their names: through links, anything that is there, and with a mode that the umask cuts.
+ * So what is there must be files, and what is not is made first. FORMAT, IO.
+ */
+static int prepare_file(int dir_fd, const char *path, const char *name, bool make,
+                        struct ecshist_error *error)
+{
+    struct stat st;
+    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return S_ISREG(st.st_mode)
+                   ? ECSHIST_OK
+                   : ehi_fail(error, ECSHIST_FORMAT, "%s/%s is %s: it must be a file", path, name,
+                              S_ISLNK(st.st_mode) ? "a symbolic link" : "no file");
+    if (errno != ENOENT)
+        return ehi_fail_errno(error, ECSHIST_IO, "looking at %s/%s", path, name);
+    int fd = make ? ehi_private_file(dir_fd, name, O_RDWR | O_CREAT) : -1;
+    if (make && fd < 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "making %s/%s", path, name);
+    if (fd >= 0)
+        close(fd);
+    return ECSHIST_OK;
+}
+
+static int prepare(const char *path, bool create, unsigned flags, struct ecshist_error *error)
+{
+    int dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (dir_fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+        return ehi_fail(error, ECSHIST_FORMAT, "%s is no directory, or a symbolic link to one",
+                        path);
+    if (dir_fd < 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "opening %s", path);
+    bool writes = (flags & MDB_RDONLY) == 0;
+    int rc = prepare_file(dir_fd, path, "data.mdb", writes && create, error);
+    if (rc == ECSHIST_OK)
+        rc = prepare_file(dir_fd, path, "lock.mdb", false, error);
+    int failed = rc == ECSHIST_OK && writes ? ensure_lock_file(dir_fd, path) : 0;
+    if (failed != 0) {
+        errno = failed;
+        rc = failed == ENOMEM ? ehi_fail_memory(error)
+                              : ehi_fail_errno(error, ECSHIST_IO, "making %s/lock.mdb", path);
+    }
+    close(dir_fd);
+    return rc;
+}
+
+static int keep_from_exec(MDB_env *env)
+{
+    mdb_filehandle_t fd;
+    int rc = mdb_env_get_fd(env, &fd);
+    return rc == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) != 0 ? errno : rc;
 }
 
 static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, bool create,
@@ -191,10 +241,10 @@ static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, boo
         rc = mdb_env_set_maxreaders(db->env, MAX_READERS);
     if (rc == 0)
         rc = mdb_env_set_mapsize(db->env, map_size(db->data_path, map_bytes));
-    if (rc == 0 && (flags & MDB_RDONLY) == 0)
-        rc = ensure_lock_file(path);
     if (rc == 0)
         rc = mdb_env_open(db->env, path, flags, 0600);
+    if (rc == 0)
+        rc = keep_from_exec(db->env);
     if (rc == 0 && (flags & MDB_RDONLY) == 0) {
         int dead;
         (void)mdb_reader_check(db->env, &dead);
@@ -213,6 +263,9 @@ static int open_env(struct ehi_db *db, const char *path, uint64_t map_bytes, boo
 static int open_as(const char *path, uint64_t map_bytes, bool create, unsigned flags,
                    struct ehi_db **out, struct ecshist_error *error)
 {
+    int prepared = prepare(path, create, flags, error);
+    if (prepared != ECSHIST_OK)
+        return prepared;
     struct ehi_db *db = calloc(1, sizeof(*db));
     size_t length = strlen(path) + sizeof("/data.mdb");
     char *data_path = malloc(length);

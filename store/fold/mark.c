@@ -3,6 +3,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/private.h"
 #include "codec/format.h"
 #include "log/sys.h"
 
@@ -31,7 +32,7 @@ static uint64_t data_inode(int index_fd)
 
 static bool read_mark(int index_fd, uint8_t mark[MARK_BYTES])
 {
-    int fd = ehi_sys_open(index_fd, "mark", O_RDONLY);
+    int fd = ehi_private_file(index_fd, "mark", O_RDONLY);
     if (fd < 0)
         return false;
     size_t length;
@@ -69,7 +70,7 @@ int ehi_mark_write(int index_fd, const uint8_t store_id[16], bool clean,
     (void)ehi_boot_id(mark + AT_BOOT_ID);
     ehi_put_le64(mark + AT_INODE, data_inode(index_fd));
     ehi_put_le64(mark + AT_CHECKSUM, ehi_hash64(mark, AT_CHECKSUM, 0));
-    int fd = ehi_sys_open(index_fd, "mark", O_WRONLY | O_CREAT);
+    int fd = ehi_private_file(index_fd, "mark", O_WRONLY | O_CREAT);
     if (fd < 0)
         return ehi_fail_errno(error, ECSHIST_IO, "writing the index's mark");
     bool written = ehi_sys_pwrite_all(fd, mark, MARK_BYTES, 0, NULL) == 0 &&

@@ -1,5 +1,6 @@
 /* Opening and closing: the registry of a process, the locks, and whether the index is trusted. */
 #include "base/clock.h"
+#include "fold/guard.h"
 #include "fold/mark.h"
 #include "fold/store.h"
 #include "log/sys.h"
@@ -230,8 +231,9 @@ static int open_trusted(struct ehi_store *store, int index_fd, struct ecshist_er
         return ECSHIST_OK;
     struct ecshist_error why = ECSHIST_ERROR_INIT;
     struct ehi_db *db;
-    if (ehi_store_open_index(store, &db, &why) != ECSHIST_OK)
-        return is_want(&why) ? pass_on(&why, error) : ECSHIST_OK;
+    int opened = ehi_store_open_index(store, &db, &why);
+    if (opened != ECSHIST_OK)
+        return is_want(&why) || opened == ECSHIST_FORMAT ? pass_on(&why, error) : ECSHIST_OK;
     struct ehi_db_head head = {0};
     bool found = false;
     int rc = read_head(db, &head, &found, &why);
@@ -377,6 +379,11 @@ static struct ehi_store *store_new(char *path, const struct ecshist_open_options
 static int open_dirs(struct ehi_store *store, int dir_fd, struct ecshist_error *error)
 {
     store->dir_fd = dir_fd;
+    int rc = ehi_guard_links(dir_fd, store->path, error);
+    if (rc == ECSHIST_OK && !store->read_only)
+        rc = ehi_guard_writing(dir_fd, store->path, error);
+    if (rc != ECSHIST_OK)
+        return rc;
     store->log_fd = ehi_sys_open(dir_fd, "log", O_RDONLY | O_DIRECTORY);
     if (store->log_fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return ehi_fail(error, ECSHIST_FORMAT, "%s is not a store: it has no directory log",
@@ -448,7 +455,11 @@ static int open_registered(const char *path, int dir_fd, const struct ecshist_op
         bool writes = (options->flags & ECSHIST_OPEN_READ_ONLY) == 0;
         if (writes && store->frozen)
             return ehi_fail(error, ECSHIST_IO, "nothing can be written to %s", path);
-        int rc = writes && store->read_only ? mark_in_use(store, error) : ECSHIST_OK;
+        int rc = ECSHIST_OK;
+        if (writes && store->read_only)
+            rc = ehi_guard_writing(store->dir_fd, store->path, error);
+        if (rc == ECSHIST_OK && writes && store->read_only)
+            rc = mark_in_use(store, error);
         if (rc != ECSHIST_OK)
             return rc;
         store->read_only = store->read_only && !writes;

@@ -1,5 +1,6 @@
 /* From the log to the index: catching up, and making the index anew. */
 #include "base/clock.h"
+#include "base/private.h"
 #include "codec/record.h"
 #include "fold/expire.h"
 #include "fold/expired.h"
@@ -205,8 +206,10 @@ static int mark_new(struct ehi_store *store, const char *name, struct ecshist_er
 static int make_new(struct ehi_store *store, const char *name, struct ecshist_error *error)
 {
     ehi_directory_remove(store->dir_fd, name);
-    if (mkdirat(store->dir_fd, name, 0700) != 0)
+    int fd = ehi_private_dir(store->dir_fd, name);
+    if (fd < 0)
         return ehi_fail_errno(error, ECSHIST_IO, "making %s/%s", store->path, name);
+    close(fd);
     return ECSHIST_OK;
 }
 
@@ -287,8 +290,7 @@ int ehi_rebuild(struct ehi_store *store, ecshist_progress_fn progress, void *con
 static int copy_index(struct ehi_store *store, struct ecshist_error *error)
 {
     struct ehi_db *db = NULL;
-    int fd = openat(store->dir_fd, "index.copy/data.mdb",
-                    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int fd = ehi_private_file(store->dir_fd, "index.copy/data.mdb", O_RDWR | O_CREAT | O_EXCL);
     if (fd < 0)
         return ehi_fail_errno(error, ECSHIST_IO, "making %s/index.copy/data.mdb", store->path);
     int rc = ehi_store_db(store, &db, error);

@@ -53,17 +53,6 @@ int ehi_store_rebuild(struct ehi_store *store, ecshist_progress_fn progress, voi
  * (create.c) */
 int ehi_store_create(const char *path, struct ecshist_error *error) ECSHIST_CHECKED;
 
-/*
- * A directory that becomes what `path` names, whole or not at all: made beside it (0700) as PATH.new-XXXXXX, filled by the
- * caller (log/ with files, index/ empty) and flushed, then put in its place (EXISTS where that is not an empty directory) or
- * removed. *temporary is the caller's: free; *dir_fd too: close. (create.c)
- */
-int ehi_beside_make(const char *path, char **temporary, int *dir_fd, struct ecshist_error *error)
-    ECSHIST_CHECKED;
-int ehi_beside_place(const char *temporary, const char *path, struct ecshist_error *error)
-    ECSHIST_CHECKED;
-void ehi_beside_remove(const char *temporary);
-
 /* The environment that stands now, counted: ehi_db_release. Moves over to one that was swapped in.
  */
 int ehi_store_db(struct ehi_store *store, struct ehi_db **out, struct ecshist_error *error)

@@ -1,5 +1,7 @@
 #include "log/sys.h"
 
+#include "base/private.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -97,11 +99,7 @@ int ehi_sys_unlink(int dirfd, const char *name)
 
 int ehi_sys_open(int dirfd, const char *name, int flags)
 {
-    int fd;
-    do {
-        fd = openat(dirfd, name, flags | O_CLOEXEC | O_NOFOLLOW, 0600);
-    } while (fd < 0 && errno == EINTR);
-    return fd;
+    return ehi_private_file(dirfd, name, flags);
 }
 
 int ehi_sys_open_dir(const char *path)

@@ -70,6 +70,10 @@ static int open_segment(const struct ehi_log *log, uint64_t first_seq, int *fd,
     char name[EHI_SEGMENT_NAME_BYTES];
     ehi_segment_name(first_seq, "seg", name);
     *fd = ehi_sys_open(log->dirfd, name, O_RDONLY);
+    if (*fd < 0 && errno == ELOOP)
+        return ehi_fail(error, ECSHIST_FORMAT,
+                        "%s/%s is a symbolic link: nothing within a store may be one", log->path,
+                        name);
     if (*fd < 0)
         return ehi_fail_errno(error, ECSHIST_IO, "cannot open the segment %s in %s", name,
                               log->path);

@@ -1,9 +1,11 @@
 /*
- * A backup: the sealed segments as they are, the newest one as far as it went when the backup began. All of it was flushed before the
- * index knew of it, and none of it changes: nobody has to wait.
+ * A backup: the log up to the head of one read of the index. Sealed segments are copied whole, the newest as far
+ * as that head; what lies before a head never changes, but for segments that are cleaned, and those the lock on
+ * upkeep keeps as they are.
  */
-#include "upkeep/backup.h"
+#include "upkeep/backup_internal.h"
 
+#include "base/private.h"
 #include "log/sys.h"
 #include "upkeep/lock.h"
 #include "upkeep/verify.h"
@@ -16,168 +18,281 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PIECE_BYTES = 1048576 };
+enum { PIECE_BYTES = 1048576, PARTS = 3 /* bytes are copied, verified, indexed */ };
 
-struct backup {
-    struct ehi_store *store;
-    const struct ecshist_backup_options *options;
-    struct ecshist_backup_result *out;
-    struct ecshist_error *error;
-    struct ehi_position tail;
-    int log_fd; /* of the copy */
-    uint8_t *piece;
-    uint64_t total;
-};
-
-static int tell(const struct backup *b)
+static int tell(const struct backup *b, uint64_t done)
 {
     if (b->options->progress == NULL ||
-        b->options->progress(b->options->progress_context, b->out->log_bytes, b->total))
+        b->options->progress(b->options->progress_context, done < b->total ? done : b->total,
+                             b->total))
         return ECSHIST_OK;
     return ehi_fail(b->error, ECSHIST_END, "stopped");
 }
 
-static int copy_piece(const struct backup *b, int from, int to, const char *name, uint64_t at,
-                      size_t wanted)
+/* -- the head ---------------------------------------------------------------------------------- */
+
+static int not_confirmed(const struct backup *b, const char *what)
 {
-    size_t got;
-    if (ehi_sys_pread_all(from, b->piece, wanted, at, &got) != 0)
-        return ehi_fail_errno(b->error, ECSHIST_IO, "reading %s", name);
-    if (got < wanted)
-        return ehi_fail(b->error, ECSHIST_DAMAGED, "%s ends before it should, at byte %" PRIu64,
-                        name, at + got);
-    if (ehi_sys_pwrite_all(to, b->piece, wanted, at, NULL) != 0)
-        return ehi_fail_errno(b->error, ECSHIST_IO, "writing the copy of %s", name);
-    return ECSHIST_OK;
+    ehi_fail(b->error, ECSHIST_DAMAGED,
+             "%s event %" PRIu64 ", which the index has applied, is not "
+             "whole",
+             what, b->head.next_seq - 1);
+    return ehi_at(b->error, ECSHIST_DAMAGED, "%020" PRIu64 ".seg:%" PRIu64, b->head.segment,
+                  b->head.offset);
 }
 
-static int copy_bytes(struct backup *b, int from, int to, const char *name, uint64_t bytes)
-{
-    int rc = ECSHIST_OK;
-    for (uint64_t at = 0; at < bytes && rc == ECSHIST_OK;) {
-        size_t wanted = bytes - at < PIECE_BYTES ? (size_t)(bytes - at) : PIECE_BYTES;
-        rc = copy_piece(b, from, to, name, at, wanted);
-        at += wanted;
-        b->out->log_bytes += wanted;
-        if (rc == ECSHIST_OK)
-            rc = tell(b);
-    }
-    if (rc == ECSHIST_OK && ehi_sys_fsync(to) != 0)
-        rc = ehi_fail_errno(b->error, ECSHIST_IO, "flushing the copy of %s", name);
-    return rc;
-}
-
-/* bytes: 0 for all that the file has. */
-static int copy_segment(struct backup *b, uint64_t segment, uint64_t bytes)
-{
-    char name[32];
-    struct stat status;
-    snprintf(name, sizeof(name), "%020" PRIu64 ".seg", segment);
-    int from = ehi_sys_open(b->store->log_fd, name, O_RDONLY);
-    if (from < 0 || fstat(from, &status) != 0) {
-        int rc = ehi_fail_errno(b->error, ECSHIST_IO, "opening %s", name);
-        ehi_sys_close(from);
-        return rc;
-    }
-    int to = ehi_sys_open(b->log_fd, name, O_WRONLY | O_CREAT | O_EXCL);
-    int rc = to < 0 || fchmod(to, 0600) != 0
-                 ? ehi_fail_errno(b->error, ECSHIST_IO, "making the copy of %s", name)
-                 : copy_bytes(b, from, to, name, bytes != 0 ? bytes : (uint64_t)status.st_size);
-    ehi_sys_close(to);
-    ehi_sys_close(from);
-    b->out->segment_count++;
-    return rc;
-}
-
-static int copy_segments(struct backup *b)
-{
-    struct ehi_position start;
-    ehi_log_start(b->store->log, &start);
-    int rc = ECSHIST_OK;
-    for (uint64_t s = start.segment; rc == ECSHIST_OK && s != 0 && s < b->tail.segment;
-         s = ehi_log_sealed_from(b->store->log, s + 1))
-        rc = copy_segment(b, s, 0);
-    return rc == ECSHIST_OK ? copy_segment(b, b->tail.segment, b->tail.offset) : rc;
-}
-
-static int copy_log(struct backup *b, int dir_fd)
-{
-    if (mkdirat(dir_fd, "log", 0700) != 0 || fchmodat(dir_fd, "log", 0700, 0) != 0)
-        return ehi_fail_errno(b->error, ECSHIST_IO, "making the directory log of the copy");
-    b->log_fd = ehi_sys_open(dir_fd, "log", O_RDONLY | O_DIRECTORY);
-    if (b->log_fd < 0)
-        return ehi_fail_errno(b->error, ECSHIST_IO, "opening the directory log of the copy");
-    int rc = copy_segments(b);
-    if (rc == ECSHIST_OK && (ehi_sys_fsync(b->log_fd) != 0 || ehi_sys_fsync(dir_fd) != 0))
-        rc = ehi_fail_errno(b->error, ECSHIST_IO, "flushing the directories of the copy");
-    ehi_sys_close(b->log_fd);
-    return rc;
-}
-
-/* -- read again -------------------------------------------------------------------------------- */
-
-static bool first_finding(void *context, const struct ecshist_finding *finding)
-{
-    struct ecshist_error *error = context;
-    int rc = ehi_fail(error, ECSHIST_DAMAGED, "the log is damaged, there is no backup: %s: %s",
-                      finding->invariant, finding->text);
-    (void)ehi_at(error, rc, "%020" PRIu64 ".seg:%" PRIu64, finding->segment, finding->offset);
-    error->seq = finding->seq;
-    return false;
-}
-
-static int verify(const struct backup *b, const char *temporary)
-{
-    struct ecshist_verify_options options = ECSHIST_VERIFY_OPTIONS_INIT;
-    struct ecshist_verify_result result = ECSHIST_VERIFY_RESULT_INIT;
-    struct ecshist_error found = ECSHIST_ERROR_INIT, error = ECSHIST_ERROR_INIT;
-    options.flags = ECSHIST_VERIFY_QUICK;
-    int rc = ehi_verify(temporary, &options, first_finding, &found, &result, &error);
-    if (rc == ECSHIST_OK || b->error == NULL)
-        return rc;
-    size_t size = b->error->size;
-    *b->error = rc == ECSHIST_END ? found : error;
-    b->error->size = size;
-    return b->error->code;
-}
-
-/* -- all of it --------------------------------------------------------------------------------- */
-
-static int find_tail(struct backup *b)
+static int take_head(struct backup *b)
 {
     struct ehi_db *db;
     struct ehi_db_txn *txn;
     struct ehi_db_head head;
-    uint64_t segments, file_bytes;
     int rc = ehi_store_begin_read(b->store, &db, &txn, &head, b->error);
     if (rc != ECSHIST_OK)
         return rc;
     ehi_db_abort(txn);
     ehi_db_release(db);
-    b->tail = ehi_head_position(&head);
-    b->out->last_seq = head.next_seq - 1;
-    return ehi_log_sizes(b->store->log, &b->tail, &segments, &file_bytes, &b->total, b->error);
+    b->head = ehi_head_position(&head);
+    ehi_log_enter(b->store->log);
+    bool confirmed = ehi_log_confirms(b->store->log, &b->head);
+    ehi_log_leave(b->store->log);
+    return confirmed ? ECSHIST_OK : not_confirmed(b, "in the log, the frame that ends with");
 }
 
-static int copy_store(struct backup *b, const char *to)
+/* -- copying ----------------------------------------------------------------------------------- */
+
+/* Bytes of the segment to copy, and whether it goes as it is. */
+static int measure(const struct backup *b, int fd, uint64_t segment, uint64_t *bytes)
 {
-    char *temporary;
-    int dir_fd;
-    int rc = find_tail(b);
-    if (rc == ECSHIST_OK)
-        rc = ehi_beside_make(to, &temporary, &dir_fd, b->error);
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return ehi_fail_errno(b->error, ECSHIST_IO, "asking for the size of %020" PRIu64 ".seg",
+                              segment);
+    *bytes = (uint64_t)status.st_size;
+    if (!S_ISREG(status.st_mode) || (segment == b->head.segment && *bytes < b->head.offset)) {
+        ehi_fail(b->error, ECSHIST_DAMAGED, "the segment is shorter than what the index has of it");
+        return ehi_at(b->error, ECSHIST_DAMAGED, "%020" PRIu64 ".seg:%" PRIu64, segment, *bytes);
+    }
+    if (segment == b->head.segment)
+        *bytes = b->head.offset;
+    return ECSHIST_OK;
+}
+
+/* Where the lock could not be taken, because nothing can be written there, somebody else may have
+ * it. */
+static bool cleaned_later(const struct backup *b, size_t length)
+{
+    return length >= EHI_SEGMENT_HEADER_BYTES &&
+           (ehi_get_le32(b->piece + EHI_SEG_INCOMPATIBLE) & EHI_FEATURE_GAPS) != 0 &&
+           ehi_get_le64(b->piece + EHI_SEG_CLEANED_BY) >= b->head.next_seq;
+}
+
+static int copy_bytes(struct backup *b, int from, int to, uint64_t segment, uint64_t bytes)
+{
+    uint64_t at = 0;
+    while (at < bytes) {
+        size_t got, want = bytes - at < PIECE_BYTES ? (size_t)(bytes - at) : PIECE_BYTES;
+        if (ehi_sys_pread_all(from, b->piece, want, at, &got) != 0)
+            return ehi_fail_errno(b->error, ECSHIST_IO, "reading %020" PRIu64 ".seg", segment);
+        if (got < want)
+            return ehi_fail(b->error, ECSHIST_IO, "%020" PRIu64 ".seg was cut while it was read",
+                            segment);
+        if (at == 0 && cleaned_later(b, got))
+            return ehi_fail(b->error, ECSHIST_BUSY, "a compaction of %s went on meanwhile",
+                            b->store->path);
+        if (ehi_sys_pwrite_all(to, b->piece, got, at, NULL) != 0)
+            return ehi_fail_errno(b->error, ECSHIST_IO, "writing %s/log/%020" PRIu64 ".seg",
+                                  b->path, segment);
+        at += got;
+        b->done += got;
+        int rc = tell(b, b->done);
+        if (rc != ECSHIST_OK)
+            return rc;
+    }
+    return ECSHIST_OK;
+}
+
+/* Behind the tail there are zeros, and room for the next frames. */
+static uint64_t padded(uint64_t bytes)
+{
+    return (bytes + ECSHIST_MIN_SEGMENT_BYTES - 1) / ECSHIST_MIN_SEGMENT_BYTES *
+           ECSHIST_MIN_SEGMENT_BYTES;
+}
+
+static int copy_file(struct backup *b, int from, uint64_t segment)
+{
+    char name[32];
+    uint64_t bytes = 0;
+    backup_segment_name(segment, name);
+    int rc = measure(b, from, segment, &bytes);
     if (rc != ECSHIST_OK)
         return rc;
-    rc = copy_log(b, dir_fd);
-    close(dir_fd);
-    if (rc == ECSHIST_OK)
-        rc = verify(b, temporary);
-    if (rc == ECSHIST_OK)
-        rc = ehi_beside_place(temporary, to, b->error);
-    if (rc != ECSHIST_OK)
-        ehi_beside_remove(temporary);
-    free(temporary);
+    if (ehi_buffer_append(&b->copied, &segment, sizeof(segment)) != ECSHIST_OK)
+        return ehi_fail_memory(b->error);
+    int to = ehi_private_file(b->log_fd, name, O_WRONLY | O_CREAT | O_EXCL);
+    if (to < 0)
+        return ehi_fail_errno(b->error, ECSHIST_IO, "making %s/log/%s", b->path, name);
+    rc = copy_bytes(b, from, to, segment, bytes);
+    uint64_t end = segment == b->head.segment ? padded(bytes) : bytes;
+    if (rc == ECSHIST_OK && (ehi_sys_zero(to, bytes, end) != 0 || ehi_sys_fsync(to) != 0))
+        rc = ehi_fail_errno(b->error, ECSHIST_IO, "writing %s/log/%s", b->path, name);
+    ehi_sys_close(to);
+    b->out->segments++;
+    b->out->bytes += end;
     return rc;
+}
+
+static int copy_segment(struct backup *b, uint64_t segment)
+{
+    char name[32];
+    backup_segment_name(segment, name);
+    int from = ehi_sys_open(b->store->log_fd, name, O_RDONLY);
+    if (from < 0)
+        return ehi_fail_errno(b->error, ECSHIST_IO, "opening %s in %s/log", name, b->store->path);
+    int rc = copy_file(b, from, segment);
+    ehi_sys_close(from);
+    return rc;
+}
+
+/* -- all of it --------------------------------------------------------------------------------- */
+
+static int copy_all(struct backup *b)
+{
+    uint64_t segments, file_bytes, used_bytes;
+    int rc = ehi_log_sizes(b->store->log, &b->head, &segments, &file_bytes, &used_bytes, b->error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    b->total = PARTS * used_bytes;
+    rc = tell(b, 0);
+    uint64_t segment = ehi_log_sealed_from(b->store->log, 1);
+    while (rc == ECSHIST_OK && segment != 0 && segment < b->head.segment) {
+        rc = copy_segment(b, segment);
+        segment = ehi_log_sealed_from(b->store->log, segment + 1);
+    }
+    if (rc == ECSHIST_OK)
+        rc = copy_segment(b, b->head.segment);
+    if (rc == ECSHIST_OK && (ehi_sys_fsync(b->log_fd) != 0 || ehi_sys_fsync(b->dir_fd) != 0))
+        rc = ehi_fail_errno(b->error, ECSHIST_IO, "flushing %s", b->path);
+    return rc;
+}
+
+/* The first that is found is told; what is wrong with the copy is so with the store. */
+static bool tell_finding(void *context, const struct ecshist_finding *finding)
+{
+    struct backup *b = context;
+    ehi_fail(b->error, ECSHIST_DAMAGED, "%s: %s", finding->invariant, finding->text);
+    if (b->error != NULL)
+        b->error->seq = finding->seq;
+    ehi_at(b->error, ECSHIST_DAMAGED, "%020" PRIu64 ".seg:%" PRIu64, finding->segment,
+           finding->offset);
+    return false;
+}
+
+/* The second and the third time round. */
+static bool part_progress(const struct backup *b, unsigned part, uint64_t done, uint64_t total)
+{
+    double third = (double)b->total / PARTS;
+    double share = total == 0 ? 1 : (double)done / (double)total;
+    return tell(b, (uint64_t)((part + share) * third)) == ECSHIST_OK;
+}
+
+static bool verify_progress(void *context, uint64_t done, uint64_t total)
+{
+    return part_progress(context, 1, done, total);
+}
+
+static bool index_progress(void *context, uint64_t done, uint64_t total)
+{
+    return part_progress(context, 2, done, total);
+}
+
+/* A frame that is not whole at the tail is no finding: whether the last one is there is asked, too. */
+static int check_tail(struct backup *b)
+{
+    struct ehi_log *log;
+    int rc = ehi_log_open(b->log_fd, b->path, ECSHIST_DEFAULT_SEGMENT_BYTES, &log, b->error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    ehi_log_enter(log);
+    bool confirmed = ehi_log_confirms(log, &b->head);
+    ehi_log_leave(log);
+    ehi_log_close(log);
+    return confirmed ? ECSHIST_OK : not_confirmed(b, "in the copy, the frame that ends with");
+}
+
+static int verify_copy(struct backup *b)
+{
+    struct ecshist_verify_options options = ECSHIST_VERIFY_OPTIONS_INIT;
+    struct ecshist_verify_result result = ECSHIST_VERIFY_RESULT_INIT;
+    struct ecshist_error own = ECSHIST_ERROR_INIT;
+    options.flags = ECSHIST_VERIFY_QUICK;
+    options.progress = verify_progress;
+    options.progress_context = b;
+    /* Into an error of its own: where a finding ends it, that is what b->error says. */
+    int rc = ehi_verify(b->path, &options, tell_finding, b, &result, &own);
+    bool told = rc == ECSHIST_END && b->error->code != ECSHIST_OK;
+    if (told)
+        return b->error->code;
+    if (rc != ECSHIST_OK) {
+        *b->error = own;
+        return rc;
+    }
+    return check_tail(b);
+}
+
+/*
+ * The index is made from the copy, not copied: a copy of one that others write to would be of another moment. So each
+ * event is decoded and applied once more. Whoever closes the store last leaves its index clean, on disk.
+ */
+static int make_index(struct backup *b)
+{
+    struct ecshist_open_options options = ECSHIST_OPEN_OPTIONS_INIT;
+    struct ehi_store *copy;
+    options.segment_bytes = ECSHIST_DEFAULT_SEGMENT_BYTES;
+    options.progress = index_progress;
+    options.progress_context = b;
+    int rc = ehi_store_open(b->path, &options, &copy, b->error);
+    if (rc == ECSHIST_OK)
+        ehi_store_close(copy);
+    return rc;
+}
+
+static int run(struct backup *b)
+{
+    int rc = backup_check_place(b);
+    if (rc == ECSHIST_OK)
+        rc = take_head(b);
+    if (rc == ECSHIST_OK)
+        rc = backup_make_temporary(b);
+    if (rc == ECSHIST_OK)
+        rc = copy_all(b);
+    if (rc == ECSHIST_OK)
+        rc = verify_copy(b);
+    if (rc == ECSHIST_OK)
+        rc = make_index(b);
+    return rc == ECSHIST_OK ? backup_put_in_place(b) : rc;
+}
+
+static int run_alone(struct backup *b)
+{
+    int lock;
+    int rc = ehi_upkeep_lock(b->store, &lock, b->error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    rc = run(b);
+    if (rc != ECSHIST_OK)
+        backup_remove_temporary(b);
+    ehi_upkeep_unlock(lock);
+    return rc;
+}
+
+static void release(struct backup *b)
+{
+    ehi_sys_close(b->log_fd);
+    ehi_sys_close(b->dir_fd);
+    ehi_sys_close(b->parent_fd);
+    ehi_buffer_free(&b->copied);
+    free(b->piece);
+    free(b);
 }
 
 int ehi_backup(struct ehi_store *store, const char *to,
@@ -185,15 +300,22 @@ int ehi_backup(struct ehi_store *store, const char *to,
                struct ecshist_error *error)
 {
     struct ecshist_error own = ECSHIST_ERROR_INIT;
-    struct backup b = {
-        .store = store, .options = options, .out = out, .error = error != NULL ? error : &own};
-    int lock;
-    int rc = ehi_upkeep_lock(store, &lock, b.error);
-    if (rc != ECSHIST_OK)
-        return rc;
-    b.piece = malloc(PIECE_BYTES);
-    rc = b.piece == NULL ? ehi_fail_memory(b.error) : copy_store(&b, to);
-    free(b.piece);
-    ehi_upkeep_unlock(lock);
+    struct backup *b = calloc(1, sizeof(*b));
+    if (b == NULL)
+        return ehi_fail_memory(error);
+    b->store = store;
+    b->options = options;
+    b->out = out;
+    b->error = &own;
+    b->parent_fd = b->dir_fd = b->log_fd = -1;
+    b->piece = malloc(PIECE_BYTES);
+    int rc = b->piece != NULL ? backup_place(b, to) : ehi_fail_memory(&own);
+    if (rc == ECSHIST_OK)
+        rc = run_alone(b);
+    if (rc == ECSHIST_OK)
+        out->last_seq = b->head.next_seq - 1;
+    else if (error != NULL)
+        *error = own;
+    release(b);
     return rc;
 }

@@ -1,4 +1,4 @@
-/* Backups, as <ecshist/backup.h> says it. */
+/* Backup: a consistent copy, made whole beside its place. */
 #ifndef EHI_UPKEEP_BACKUP_H
 #define EHI_UPKEEP_BACKUP_H
 
@@ -6,7 +6,7 @@
 
 #include <ecshist/backup.h>
 
-/* options and out are whole. */
+/* As ecshist_backup, with all options and a result given. */
 int ehi_backup(struct ehi_store *store, const char *to,
                const struct ecshist_backup_options *options, struct ecshist_backup_result *out,
                struct ecshist_error *error) ECSHIST_CHECKED;

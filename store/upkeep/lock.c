@@ -1,5 +1,7 @@
 #include "upkeep/lock.h"
 
+#include "base/private.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -7,7 +9,12 @@
 
 int ehi_upkeep_lock(struct ehi_store *store, int *fd, struct ecshist_error *error)
 {
-    int lock = openat(store->dir_fd, "upkeep", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int flags = store->frozen ? O_RDONLY : O_RDWR | O_CREAT;
+    int lock = ehi_private_file(store->dir_fd, "upkeep", flags);
+    if (lock < 0 && store->frozen && errno == ENOENT) {
+        *fd = -1;
+        return ECSHIST_OK;
+    }
     if (lock < 0)
         return ehi_fail_errno(error, ECSHIST_IO, "opening %s/upkeep", store->path);
     if (flock(lock, LOCK_EX | LOCK_NB) == 0) {
@@ -24,5 +31,6 @@ int ehi_upkeep_lock(struct ehi_store *store, int *fd, struct ecshist_error *erro
 
 void ehi_upkeep_unlock(int fd)
 {
-    close(fd);
+    if (fd >= 0)
+        close(fd);
 }

@@ -7,7 +7,7 @@
 
 struct admin_arguments {
     const char *store;   /* NULL: not given */
-    const char *operand; /* backup: the directory */
+    const char *operand; /* what comes after the command: of backup, where to */
     bool as_json;
     uint64_t retention_days;
     bool has_now, forget_last, dry_run;
@@ -17,8 +17,8 @@ struct admin_arguments {
 
 int admin_stat(const struct admin_arguments *arguments);
 int admin_rebuild_index(const struct admin_arguments *arguments);
-int admin_backup(const struct admin_arguments *arguments);
 int admin_compact(const struct admin_arguments *arguments);
+int admin_backup(const struct admin_arguments *arguments);
 int admin_verify(const struct admin_arguments *arguments);
 
 /* "1536 bytes (1.5 KiB)", on stdout. */

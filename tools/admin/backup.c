@@ -8,9 +8,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static int backup(const struct admin_arguments *arguments, ecshist_store *store)
+static int backup(ecshist_store *store, const char *to)
 {
-    static char what[] = "copying";
+    static char what[] = "backing up";
     struct ecshist_error error = ECSHIST_ERROR_INIT;
     struct ecshist_backup_options options = ECSHIST_BACKUP_OPTIONS_INIT;
     struct ecshist_backup_result result = ECSHIST_BACKUP_RESULT_INIT;
@@ -18,7 +18,7 @@ static int backup(const struct admin_arguments *arguments, ecshist_store *store)
 
     options.progress = tool_progress_callback;
     options.progress_context = what;
-    code = ecshist_backup(store, arguments->operand, &options, &result, &error);
+    code = ecshist_backup(store, to, &options, &result, &error);
     tool_progress_hide();
     if (code == ECSHIST_END) {
         tool_complain("stopped; there is no backup");
@@ -27,14 +27,13 @@ static int backup(const struct admin_arguments *arguments, ecshist_store *store)
     if (code != ECSHIST_OK) {
         return tool_complain_error(&error);
     }
-    printf("backed up to %s: events up to %" PRIu64 ", %" PRIu64 " segments, ", arguments->operand,
-           result.last_seq, result.segment_count);
-    admin_put_bytes(result.log_bytes);
-    puts(", verified");
+    printf("backed up and verified: events up to %" PRIu64 ", %" PRIu64 " segment%s, ",
+           result.last_seq, result.segments, result.segments == 1 ? "" : "s");
+    admin_put_bytes(result.bytes);
+    putchar('\n');
     return TOOL_EXIT_OK;
 }
 
-/* A store that nothing can be written to has no lock between backups, and needs none: but it is copied with cp. */
 int admin_backup(const struct admin_arguments *arguments)
 {
     ecshist_store *store = NULL;
@@ -43,7 +42,7 @@ int admin_backup(const struct admin_arguments *arguments)
     if (tool_open_store(arguments->store, ECSHIST_OPEN_READ_ONLY, &store) != ECSHIST_OK) {
         return tool_stop_exit_code(TOOL_EXIT_STORE);
     }
-    code = backup(arguments, store);
+    code = backup(store, arguments->operand);
     ecshist_close(store);
     return code;
 }

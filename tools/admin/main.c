@@ -21,8 +21,9 @@ static const char help[] =
     "deployment\n"
     "    --now TIME           count from then, not from now\n"
     "    --dry-run            say what would go\n"
-    "  backup DIR      a copy of the store while all goes on, verified, in a new directory; to\n"
-    "                  restore it, copy it back\n"
+    "  backup DIR      copy the store to DIR, consistent and verified, while appends and reads go "
+    "on;\n"
+    "                  restoring is copying it back\n"
     "  rebuild-index   make the index anew from the log, beside the old one, and swap it in:\n"
     "                  readers go on meanwhile, appends wait\n"
     "  verify          check every byte of the log, every event, the index against both; change\n"
@@ -56,18 +57,6 @@ static const struct command {
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
-static int check_operands(const struct command *command, const struct tool_list *operands)
-{
-    size_t wanted = (command->has & HAS_OPERAND) != 0 ? 2 : 1;
-
-    if (operands->count < wanted) {
-        return tool_usage_error("%s: which directory?", command->name);
-    }
-    return operands->count == wanted
-               ? TOOL_GO_ON
-               : tool_usage_error("an argument too many: %s", operands->items[wanted]);
-}
-
 static int choose_command(const struct tool_list *operands, const struct command **out)
 {
     const char *names[COMMAND_COUNT];
@@ -75,7 +64,7 @@ static int choose_command(const struct tool_list *operands, const struct command
 
     if (operands->count == 0) {
         return tool_usage_error(
-            "a command is needed: stat, compact, backup, verify or rebuild-index");
+            "a command is needed: stat, compact, backup, rebuild-index or verify");
     }
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
         names[i] = commands[i].name;
@@ -84,7 +73,13 @@ static int choose_command(const struct tool_list *operands, const struct command
         }
     }
     if (*out != NULL) {
-        return check_operands(*out, operands);
+        size_t wanted = ((*out)->has & HAS_OPERAND) != 0 ? 2 : 1;
+        if (operands->count < wanted) {
+            return tool_usage_error("%s what? A directory is needed", (*out)->name);
+        }
+        return operands->count == wanted
+                   ? TOOL_GO_ON
+                   : tool_usage_error("an argument too many: %s", operands->items[wanted]);
     }
     near = tool_nearest(operands->items[0], names, COMMAND_COUNT);
     if (near == NULL) {
@@ -159,7 +154,6 @@ static int parse_arguments(int argc, char **argv, struct admin_arguments *out,
         code = choose_command(operands, command);
     }
     if (code == TOOL_GO_ON) {
-        out->operand = (*command)->has & HAS_OPERAND ? operands->items[1] : NULL;
         code = check_given(&given, out, *command);
     }
     return code == TOOL_GO_ON ? read_given(&given, out) : code;
@@ -175,6 +169,7 @@ int main(int argc, char **argv)
     tool_start("ecshist-admin");
     code = parse_arguments(argc, argv, &arguments, &operands, &command);
     if (code == TOOL_GO_ON) {
+        arguments.operand = operands.count > 1 ? operands.items[1] : NULL;
         tool_stop_install();
         code = command->run(&arguments);
     }

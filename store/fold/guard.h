@@ -1,0 +1,12 @@
+/* Whether a directory may be trusted as a store: what others could have put there. */
+#ifndef EHI_FOLD_GUARD_H
+#define EHI_FOLD_GUARD_H
+
+#include "base/error.h"
+
+/* Nothing in the store is a symbolic link. FORMAT, naming it. */
+int ehi_guard_links(int dir_fd, const char *path, struct ecshist_error *error) ECSHIST_CHECKED;
+/* Nobody is in control of the store whom this process should not write for. IO. */
+int ehi_guard_writing(int dir_fd, const char *path, struct ecshist_error *error) ECSHIST_CHECKED;
+
+#endif
