@@ -189,6 +189,10 @@ expect 3 "${nobody[@]}" "$work/disk/bin/ecshist-admin" rebuild-index
 says err "$ECSHIST_STORE/index.new"
 chown -R 65534:65534 "$ECSHIST_STORE"
 expect 0 "${nobody[@]}" "$work/disk/bin/ecshist-admin" rebuild-index
+# Root does not write where another user could lead it.
+expect 3 ecshist-ingest "$work/disk/ten.jsonl"
+says err "belongs to user 65534"
+chown -R root "$ECSHIST_STORE"
 whole "$lines"
 states=$((states + 4))
 echo "somebody else's: what may be read is read, the rest is an error"

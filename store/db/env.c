@@ -203,7 +203,7 @@ static int prepare_file(int dir_fd, const char *path, const char *name, bool mak
 
 static int prepare(const char *path, bool create, unsigned flags, struct ecshist_error *error)
 {
-    int dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    int dir_fd = ehi_private_file(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
     if (dir_fd < 0 && (errno == ELOOP || errno == ENOTDIR))
         return ehi_fail(error, ECSHIST_FORMAT, "%s is no directory, or a symbolic link to one",
                         path);

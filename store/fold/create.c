@@ -79,7 +79,7 @@ static int flush_parent(const char *path, struct ecshist_error *error)
     char *copy = strdup(path);
     if (copy == NULL)
         return ehi_fail_memory(error);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = ehi_sys_open_dir(dirname(copy));
     int rc = ECSHIST_OK;
     if (fd < 0 || ehi_sys_fsync(fd) != 0)
         rc = ehi_fail_errno(error, ECSHIST_IO, "flushing the directory of %s", path);

@@ -158,6 +158,12 @@ static void check(struct explorer *e, size_t cut, const struct variant *v)
     store_dir_remove(directory);
 }
 
+/* A sync that is forgotten has been found out by the first failure. */
+static bool found_out(const struct explorer *e)
+{
+    return e->options->forget != NULL && __atomic_load_n(&e->tally->failed, __ATOMIC_RELAXED) > 0;
+}
+
 static void try_variant(struct explorer *e, size_t cut, const struct variant *v)
 {
     uint64_t hash = model_build(e->model, v);
@@ -167,10 +173,7 @@ static void try_variant(struct explorer *e, size_t cut, const struct variant *v)
     if (!mine || !is_new_state(e, hash))
         return;
     __atomic_add_fetch(&e->tally->distinct, 1, __ATOMIC_RELAXED);
-    /* A sync that is forgotten has been found out by the first failure. */
-    bool enough =
-        e->options->forget != NULL && __atomic_load_n(&e->tally->failed, __ATOMIC_RELAXED) > 0;
-    if (!enough && hash / e->options->processes % e->options->every == 0)
+    if (hash / e->options->processes % e->options->every == 0)
         check(e, cut, v);
 }
 
@@ -199,7 +202,7 @@ static void note_mark(struct script_moment *m, const struct trace_op *op)
 
 static void explore(struct explorer *e)
 {
-    for (size_t cut = 1; cut <= e->trace->count; cut++) {
+    for (size_t cut = 1; cut <= e->trace->count && !found_out(e); cut++) {
         const struct trace_op *last = &e->trace->ops[cut - 1];
         if (last->kind == TRACE_MARK)
             note_mark(&e->moment, last);
