@@ -129,7 +129,12 @@ ECSHIST_BEGIN
  * process, opening the same store again gives the same handle with its count raised; each open
  * wants its close. On success *out is yours: ecshist_close. On failure it is untouched. Errors:
  * INVALID, NO_STORE, EXISTS, FORMAT, DAMAGED (the log: nothing is changed), IO, INDEX, NO_MEMORY,
- * END (progress said stop). Thread-safe.
+ * BUSY, END (progress said stop). Thread-safe.
+ *
+ * `path` may be a symbolic link; anything within the store that is one is refused (FORMAT). To write, refused (IO) are a
+ * store of another user where this process is root's, whom its owner could lead to write anywhere, and a directory that
+ * everybody may write to. Read-only, root may open any store; what is made there then is given to its owner. BUSY: a process of
+ * another container (PID namespace) has the store open under the same process id, by which LMDB tells them apart.
  */
 ECSHIST_API int ecshist_open(const char *path, const struct ecshist_open_options *options,
                              ecshist_store **out, struct ecshist_error *error) ECSHIST_CHECKED;
