@@ -134,7 +134,12 @@ ECSHIST_BEGIN
  * process, opening the same store again gives the same handle with its count raised; each open
  * wants its close. On success *out is yours: ecshist_close. On failure it is untouched. Errors:
  * INVALID, NO_STORE, EXISTS, FORMAT, DAMAGED (the log: nothing is changed), IO, INDEX, NO_MEMORY,
- * END (progress said stop). Thread-safe.
+ * BUSY, END (progress said stop). Thread-safe.
+ *
+ * `path` may be a symbolic link; anything within the store that is one is refused (FORMAT). To write, refused (IO) are a
+ * store of another user where this process is root's, whom its owner could lead to write anywhere, and a directory that
+ * everybody may write to. Read-only, root may open any store; what is made there then is given to its owner. BUSY: a process of
+ * another container (PID namespace) has the store open under the same process id, by which LMDB tells them apart.
  *
  * Of the log every byte has a checksum, and so has each row of the index; but the index's pages are LMDB's, and a page
  * that rot has changed can make LMDB abort or fault. Who suspects it has ecshist_verify, which reads it in a child, and

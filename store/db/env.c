@@ -20,6 +20,11 @@ int db_fail(int lmdb_code, const char *what, struct ecshist_error *error)
 {
     if (lmdb_code == ENOMEM)
         return ehi_fail_memory(error);
+    /* What its lock on the byte of the process id says, when somebody has it. */
+    if (lmdb_code == EAGAIN)
+        return ehi_fail(error, ECSHIST_BUSY,
+                        "a process with the same id, %ld, of another container reads the index",
+                        (long)getpid());
     if (lmdb_code == MDB_MAP_RESIZED)
         return ehi_fail(error, ECSHIST_FULL,
                         "another process has made the index larger than the map of this one: close "

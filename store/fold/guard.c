@@ -6,6 +6,8 @@
  */
 #include "fold/guard.h"
 
+#include "base/private.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -13,7 +15,7 @@
 
 int ehi_guard_links(int dir_fd, const char *path, struct ecshist_error *error)
 {
-    static const char *const names[] = {"log", "index", "index/mark", "upkeep"};
+    static const char *const names[] = {"log", "index", "index/mark", "upkeep", "pids"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct stat status;
         if (fstatat(dir_fd, names[i], &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode))
@@ -41,4 +43,28 @@ int ehi_guard_writing(int dir_fd, const char *path, struct ecshist_error *error)
                               "everybody may write to the directory %s: take that away (chmod o-w)",
                               path);
     return ECSHIST_OK;
+}
+
+/*
+ * A lock of the open file, not of the process: those vanish when any descriptor of the file is closed. It is not LMDB's own
+ * lock file, because that is swapped with the index.
+ */
+int ehi_guard_pid(int dir_fd, const char *path, int *out, struct ecshist_error *error)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = getpid(), .l_len = 1};
+    int fd = ehi_private_file(dir_fd, "pids", O_RDWR | O_CREAT);
+    if (fd < 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "opening %s/pids", path);
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0) {
+        *out = fd;
+        return ECSHIST_OK;
+    }
+    int rc = errno == EAGAIN || errno == EACCES
+                 ? ehi_fail(error, ECSHIST_BUSY,
+                            "a process with the same id, %ld, has %s open, in another container: "
+                            "processes that share a store need ids of one PID namespace",
+                            (long)getpid(), path)
+                 : ehi_fail_errno(error, ECSHIST_IO, "locking %s/pids", path);
+    close(fd);
+    return rc;
 }

@@ -26,6 +26,8 @@ static void forget_stores(void)
     for (struct ehi_store *store = registry; store != NULL; store = store->next) {
         close(store->dir_fd);
         close(store->log_fd);
+        if (store->pid_fd >= 0)
+            close(store->pid_fd);
         ehi_log_forked(store->log);
     }
     registry = NULL;
@@ -233,7 +235,9 @@ static int open_trusted(struct ehi_store *store, int index_fd, struct ecshist_er
     struct ehi_db *db;
     int opened = ehi_store_open_index(store, &db, &why);
     if (opened != ECSHIST_OK)
-        return is_want(&why) || opened == ECSHIST_FORMAT ? pass_on(&why, error) : ECSHIST_OK;
+        return is_want(&why) || opened == ECSHIST_FORMAT || opened == ECSHIST_BUSY
+                   ? pass_on(&why, error)
+                   : ECSHIST_OK;
     struct ehi_db_head head = {0};
     bool found = false;
     int rc = read_head(db, &head, &found, &why);
@@ -332,6 +336,8 @@ static void store_free(struct ehi_store *store)
     ehi_log_close(store->log);
     if (store->log_fd >= 0)
         close(store->log_fd);
+    if (store->pid_fd >= 0)
+        close(store->pid_fd);
     /* A forked child may have the same open file: closing ours would leave the lock with it. */
     if (store->dir_fd >= 0) {
         (void)lock_dir(store->dir_fd, LOCK_UN);
@@ -355,7 +361,7 @@ static struct ehi_store *store_new(char *path, const struct ecshist_open_options
         free(path);
         return NULL;
     }
-    store->dir_fd = store->log_fd = -1;
+    store->dir_fd = store->log_fd = store->pid_fd = -1;
     pthread_mutex_init(&store->writer_mutex, NULL);
     pthread_mutex_init(&store->db_mutex, NULL);
     pthread_mutex_init(&store->queue_mutex, NULL);
@@ -395,7 +401,11 @@ static int open_dirs(struct ehi_store *store, int dir_fd, struct ecshist_error *
         return ehi_fail_errno(error, ECSHIST_IO, "opening %s for writing", store->path);
     if (lock_dir(dir_fd, LOCK_SH) != 0)
         return ehi_fail_errno(error, ECSHIST_IO, "locking %s", store->path);
-    return ECSHIST_OK;
+    if (store->frozen)
+        return ECSHIST_OK;
+    rc = ehi_guard_pid(dir_fd, store->path, &store->pid_fd, error);
+    /* A reader needs it less than it needs to read where, say, the disk is full: LMDB has a lock of its own. */
+    return store->read_only && rc == ECSHIST_IO ? ECSHIST_OK : rc;
 }
 
 static int open_log(struct ehi_store *store, uint32_t segment_bytes, struct ecshist_error *error)

@@ -19,6 +19,7 @@ struct ehi_request;
 struct ehi_store {
     char *path;
     int dir_fd, log_fd;
+    int pid_fd; /* -1 where nothing can be written */
     dev_t device;
     ino_t inode;
     pid_t pid;           /* of the process that opened it: a handle does not cross fork */

@@ -258,6 +258,27 @@ static int open_unswapped(const struct verify *v, struct ehi_db **out, struct ec
     }
 }
 
+/*
+ * LMDB tells readers apart by their process ids, and somebody in another container may have this one's. A child has
+ * another; whoever waits for it keeps his, so that each one's is new.
+ */
+static int open_under_some_pid(const struct verify *v, struct ehi_db **out,
+                               struct ecshist_error *error)
+{
+    enum { TRIES = 32 };
+    int rc = open_unswapped(v, out, error);
+    for (int i = 0; i < TRIES && rc == ECSHIST_BUSY; i++) {
+        pid_t child = fork();
+        if (child > 0) {
+            (void)waitpid(child, NULL, 0);
+            _exit(0);
+        }
+        if (child == 0)
+            rc = open_unswapped(v, out, error);
+    }
+    return rc;
+}
+
 /* Why there is no index that could be trusted. */
 enum trust { TRUSTED, NO_DIRECTORY, NO_DATA, NO_MARK };
 
@@ -352,7 +373,7 @@ static void serve(const struct verify *v, int fd)
                      trust_texts[trust], strlen(trust_texts[trust]));
     else if (kept_out(v))
         send_text(&sender, MESSAGE_KEPT_OUT, "");
-    else if (open_unswapped(v, &db, &error) != ECSHIST_OK)
+    else if (open_under_some_pid(v, &db, &error) != ECSHIST_OK)
         send_text(&sender, MESSAGE_UNREADABLE, error.message);
     else
         send_index(&sender, db);
