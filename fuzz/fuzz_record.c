@@ -3,6 +3,7 @@
  * them is reached; and as the body of each type of event. What is decoded comes back as the same
  * event from what is encoded of its value.
  */
+#include "codec/expiry.h"
 #include "codec/record.h"
 
 #include <stdlib.h>
@@ -117,6 +118,34 @@ static struct ehi_event again(struct ehi_value *value, struct ehi_arena *arena,
     return event;
 }
 
+/* What a history-expired lists comes back the same from what is written of it. */
+static void check_expiry(struct ehi_slice record, struct ehi_arena *arena)
+{
+    struct ehi_expiry expiry, again;
+    struct ehi_buffer out = {0};
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    int rc = ehi_expiry_decode(record, arena, &expiry, &error);
+    check(rc == ECSHIST_OK || (rc == ECSHIST_DAMAGED && error.message[0] != '\0'));
+    if (rc == ECSHIST_OK)
+        rc = ehi_expiry_encode(&expiry, 5, &out, NULL);
+    if (rc != ECSHIST_OK) {
+        ehi_buffer_free(&out);
+        return;
+    }
+    check(ehi_expiry_decode(ehi_buffer_slice(&out), arena, &again, NULL) == ECSHIST_OK);
+    check(again.count == expiry.count && again.cutoff_us == expiry.cutoff_us);
+    for (uint32_t i = 0; i < expiry.count; i++) {
+        const struct ehi_expired_service *a = &expiry.services[i], *b = &again.services[i];
+        check(ehi_slice_equal(a->arn, b->arn) && a->gone == b->gone);
+        check(a->deployment_count == b->deployment_count && a->revision_count == b->revision_count);
+        for (uint32_t j = 0; j < a->deployment_count; j++)
+            check(ehi_slice_equal(a->deployments[j], b->deployments[j]));
+        for (uint32_t j = 0; j < a->revision_count; j++)
+            check(ehi_slice_equal(a->revisions[j], b->revisions[j]));
+    }
+    ehi_buffer_free(&out);
+}
+
 static void check_decoded(const struct ehi_event *event, struct ehi_arena *arena)
 {
     char id[ECSHIST_MAX_ID_BYTES + 1];
@@ -146,6 +175,8 @@ static void try_decode(struct ehi_slice record)
     check(rc == ECSHIST_OK || (error.code == rc && error.message[0] != '\0'));
     if (rc == ECSHIST_OK)
         check_decoded(&event, &arena);
+    if (rc == ECSHIST_OK && event.type == EHI_HISTORY_EXPIRED)
+        check_expiry(record, &arena);
     ehi_arena_free(&arena);
 }
 
