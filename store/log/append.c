@@ -159,11 +159,10 @@ static int needs_next(struct ehi_log *log, const struct ehi_position *position, 
  * A footer that stands there already is written again: whoever wrote it may have failed to flush it, and
  * nothing may follow a footer that is not durable.
  */
-static int begin_next(struct ehi_log *log, struct ehi_position *position,
+static int begin_next(struct ehi_log *log, struct ehi_position *position, uint64_t size,
                       struct ecshist_error *error)
 {
     uint64_t first = position->next_seq;
-    uint64_t size = prefill_end(EHI_SEGMENT_HEADER_BYTES, log->segment_bytes);
     int rc = ehi_seal(log, log->write_fd, position, error);
     if (rc == ECSHIST_OK)
         rc = ehi_segment_sweep(log->dirfd, "new", error);
@@ -187,7 +186,8 @@ int ehi_log_append(struct ehi_log *log, struct ehi_position *position, struct eh
     if (rc == ECSHIST_OK)
         rc = needs_next(log, position, &next, error);
     if (rc == ECSHIST_OK && next)
-        rc = begin_next(log, position, error);
+        rc = begin_next(log, position, prefill_end(EHI_SEGMENT_HEADER_BYTES, log->segment_bytes),
+                        error);
     if (rc == ECSHIST_OK && fill_buffer(log, records, count, first_seq) != ECSHIST_OK)
         rc = ehi_fail_memory(error);
     if (rc == ECSHIST_OK)
@@ -213,7 +213,8 @@ int ehi_log_roll(struct ehi_log *log, struct ehi_position *position, struct ecsh
     if (position->offset == EHI_SEGMENT_HEADER_BYTES)
         return ECSHIST_OK;
     int rc = open_for_writing(log, position->segment, error);
-    return rc == ECSHIST_OK ? begin_next(log, position, error) : rc;
+    /* As small as a new log: what comes may be little. */
+    return rc == ECSHIST_OK ? begin_next(log, position, ECSHIST_MIN_SEGMENT_BYTES, error) : rc;
 }
 
 int ehi_log_cut(struct ehi_log *log, const struct ehi_position *position,
