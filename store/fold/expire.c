@@ -398,13 +398,13 @@ static int run_step(struct step *step, ehi_expire_fn decide, void *context,
     rc = ehi_expiry_encode(&expiry, step->time_us, &step->record, error);
     if (rc == ECSHIST_OK)
         rc = write_record(step, &position, error);
-    bool durable = rc == ECSHIST_OK;
-    if (durable)
-        rc = fold_record(step, &position, error);
-    if (durable && rc == ECSHIST_OK)
-        count_step(step, &expiry, events_before, out);
-    if (rc == ECSHIST_OUTCOME_UNKNOWN || (durable && rc != ECSHIST_OK))
+    /* Whether it is in the log nobody knows. Once it is, what fails is made good by who comes next. */
+    if (rc == ECSHIST_OUTCOME_UNKNOWN)
         ehi_store_poison(step->store);
+    if (rc == ECSHIST_OK)
+        rc = fold_record(step, &position, error);
+    if (rc == ECSHIST_OK)
+        count_step(step, &expiry, events_before, out);
     return rc;
 }
 
@@ -432,6 +432,27 @@ int ehi_store_expire(struct ehi_store *store, int64_t time_us, ehi_expire_fn dec
     out->held_us = ehi_clock_steady_us() - since_us;
     ehi_arena_free(&step.arena);
     ehi_buffer_free(&step.record);
+    return rc;
+}
+
+int ehi_store_settle(struct ehi_store *store, struct ecshist_error *error)
+{
+    struct ehi_db *db = NULL;
+    struct ehi_db_txn *txn = NULL;
+    struct ehi_db_head head;
+    int rc = ehi_store_check_poison(store, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_store_lock(store, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    ehi_log_enter(store->log);
+    rc = ehi_store_db(store, &db, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_begin_at_tail(store, db, &txn, &head, error);
+    ehi_db_abort(txn);
+    ehi_db_release(db);
+    ehi_log_leave(store->log);
+    ehi_store_unlock(store);
     return rc;
 }
 

@@ -33,6 +33,8 @@ struct ehi_expired_step {
  */
 int ehi_store_expire(struct ehi_store *store, int64_t time_us, ehi_expire_fn decide, void *context,
                      struct ehi_expired_step *out, struct ecshist_error *error) ECSHIST_CHECKED;
+/* Folds what a writer made durable and did not get to fold, so that a plan knows of it. Writes nothing where there is none. */
+int ehi_store_settle(struct ehi_store *store, struct ecshist_error *error) ECSHIST_CHECKED;
 /* Seals the newest segment, where there is anything in it, and begins the next: what is in it can be cleaned then. */
 int ehi_store_roll(struct ehi_store *store, int64_t *held_us, struct ecshist_error *error)
     ECSHIST_CHECKED;

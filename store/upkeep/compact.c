@@ -279,6 +279,8 @@ static int run(struct compaction *c)
 {
     int rc = measure(c, &c->out->log_bytes_before, &c->out->index_bytes_before);
     if (rc == ECSHIST_OK)
+        rc = ehi_store_settle(c->store, c->error);
+    if (rc == ECSHIST_OK)
         rc = make_plan(c);
     c->total =
         c->plan.deployment_count + c->plan.revision_count + (count_segments(c) + 1) * SEGMENT_STEPS;
@@ -293,8 +295,12 @@ static int run(struct compaction *c)
     /* Maps of files that are no more are let go of, so that their bytes go back. */
     ehi_log_enter(c->store->log);
     ehi_log_leave(c->store->log);
-    int measured = measure(c, &c->out->log_bytes_after, &c->out->index_bytes_after);
-    return rc == ECSHIST_OK ? measured : rc;
+    if (rc == ECSHIST_OK)
+        return measure(c, &c->out->log_bytes_after, &c->out->index_bytes_after);
+    /* What stopped it is what is told; sizes are of interest, where they can be had. */
+    c->error = NULL;
+    (void)!measure(c, &c->out->log_bytes_after, &c->out->index_bytes_after);
+    return rc;
 }
 
 static int run_alone(struct compaction *c)

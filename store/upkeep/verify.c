@@ -71,7 +71,7 @@ void *verify_grow(void *items, size_t count, size_t *capacity, size_t size)
 
 static int open_dirs(struct verify *v)
 {
-    v->dir_fd = open(v->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    v->dir_fd = ehi_sys_open_dir(v->path);
     if (v->dir_fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return ehi_fail(v->error, ECSHIST_NO_STORE, "there is no store at %s", v->path);
     if (v->dir_fd < 0)

@@ -1,5 +1,7 @@
 #include "faults/scenarios.h"
 
+#include "upkeep/compact.h"
+
 #include "log/log.h"
 #include "support/store_dir.h"
 
@@ -614,6 +616,29 @@ static int run_rebuild(struct world *w, struct ecshist_error *error)
     return ecshist_rebuild_index(w->store, NULL, NULL, error);
 }
 
+/* All that has ended goes. */
+static int run_compact(struct world *w, struct ecshist_error *error)
+{
+    struct ecshist_compact_options options = ECSHIST_COMPACT_OPTIONS_INIT;
+    options.flags = ECSHIST_COMPACT_FORGET_LAST;
+    options.retention_us = 1;
+    options.has_now = true;
+    options.now_us = INT64_C(9000000000000);
+    ehi_compact_test_always_shrinks = true;
+    return ecshist_compact(w->store, &options, NULL, error);
+}
+
+static int run_verify(struct world *w, struct ecshist_error *error)
+{
+    struct ecshist_verify_result result = ECSHIST_VERIFY_RESULT_INIT, untouched = result;
+    struct ecshist_verify_options options = ECSHIST_VERIFY_OPTIONS_INIT;
+    options.flags = ECSHIST_VERIFY_QUICK;
+    int rc = ecshist_verify(w->path, &options, NULL, NULL, &result, error);
+    if (rc != ECSHIST_OK && memcmp(&result, &untouched, sizeof(result)) != 0)
+        w->touched = true;
+    return rc;
+}
+
 /* -- the stores they begin with ---------------------------------------------------------------- */
 
 static ecshist_store *new_store(const char *path)
@@ -651,7 +676,25 @@ static void make_full(const char *path)
     ecshist_close(store);
 }
 
-const struct base bases[] = {{"empty", make_empty}, {"small", make_small}, {"full", make_full}};
+/* With something that can go. */
+static void make_ended(const char *path)
+{
+    ecshist_store *store = new_store(path);
+    for (size_t i = 0; i < EARLIER; i++)
+        must_append_line(store, history[i]);
+    for (unsigned i = 0; i < 4; i++) {
+        store_must_append(store,
+                          EVENT("deployment-started", "2000")
+                              OF_DEPLOYMENT("ended%u") "," TO_REVISION("r1") "}",
+                          i);
+        store_must_append(store, EVENT("deployment-stopped", "2001") OF_DEPLOYMENT("ended%u") "}",
+                          i);
+    }
+    ecshist_close(store);
+}
+
+const struct base bases[] = {
+    {"empty", make_empty}, {"small", make_small}, {"full", make_full}, {"ended", make_ended}};
 const size_t base_count = sizeof(bases) / sizeof(bases[0]);
 
 /* -- the table --------------------------------------------------------------------------------- */
@@ -664,6 +707,12 @@ const struct scenario scenarios[] = {
     {.name = "open-behind", .base = "small", .prepare = prepare_behind, .run = run_open},
     {.name = "open-torn", .base = "small", .prepare = prepare_torn, .run = run_open},
     {.name = "rebuild", .base = "full", .prepare = prepare_open, .run = run_rebuild},
+    {.name = "compact",
+     .base = "ended",
+     .prepare = prepare_open,
+     .run = run_compact,
+     .appends = true},
+    {.name = "verify", .base = "full", .prepare = prepare_open, .run = run_verify},
     {.name = "open-again", .base = "small", .prepare = prepare_read_only, .run = run_open_again},
     {.name = "close", .base = "small", .prepare = prepare_open, .run = run_close},
     {.name = "append-1",
