@@ -261,16 +261,17 @@ static int open_index_fd(const struct ehi_store *store)
     return ehi_sys_open(store->dir_fd, "index", O_RDONLY | O_DIRECTORY);
 }
 
-/* "In use" must be durable before the first unflushed commit: LMDB reuses pages of what "clean"
- * promised. */
+/*
+ * "In use" must be durable before the first unflushed commit: LMDB reuses pages of what "clean"
+ * promised. So it is written also where it is read already: whoever wrote that may have been killed
+ * before it was durable, or its flush failed.
+ */
 static int mark_in_use(struct ehi_store *store, struct ecshist_error *error)
 {
     int fd = open_index_fd(store);
     if (fd < 0)
         return ehi_fail_errno(error, ECSHIST_IO, "opening %s/index", store->path);
-    int rc = ECSHIST_OK;
-    if (ehi_mark_read(fd, ehi_log_store_id(store->log)) != EHI_MARK_IN_USE)
-        rc = ehi_mark_write(fd, ehi_log_store_id(store->log), false, error);
+    int rc = ehi_mark_write(fd, ehi_log_store_id(store->log), false, error);
     close(fd);
     return rc;
 }
@@ -549,8 +550,11 @@ int ehi_store_open(const char *path, const struct ecshist_open_options *options,
 
 /* -- closing ----------------------------------------------------------------------------------- */
 
-/* The last process out syncs the index and marks it clean: then nobody need rebuild it after a
- * power cut. */
+/*
+ * The last process out syncs the index and marks it clean: then nobody need rebuild it after a
+ * power cut. Where the sync fails, the next one would not: the kernel takes the pages for clean that
+ * it could not write. So the index goes without a mark, and is made anew.
+ */
 static void leave_clean(struct ehi_store *store)
 {
     if (store->frozen || store->db == NULL || lock_dir(store->dir_fd, LOCK_EX | LOCK_NB) != 0 ||
@@ -559,9 +563,12 @@ static void leave_clean(struct ehi_store *store)
     int fd = open_index_fd(store);
     if (fd < 0)
         return;
-    if (ehi_mark_read(fd, ehi_log_store_id(store->log)) == EHI_MARK_IN_USE &&
-        ehi_db_sync(store->db, NULL) == ECSHIST_OK)
-        (void)!ehi_mark_write(fd, ehi_log_store_id(store->log), true, NULL);
+    if (ehi_mark_read(fd, ehi_log_store_id(store->log)) == EHI_MARK_IN_USE) {
+        if (ehi_db_sync(store->db, NULL) == ECSHIST_OK)
+            (void)!ehi_mark_write(fd, ehi_log_store_id(store->log), true, NULL);
+        else
+            (void)ehi_sys_unlink(fd, "mark");
+    }
     close(fd);
 }
 
