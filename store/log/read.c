@@ -104,8 +104,13 @@ static bool record_in_frame(const struct ehi_log *log, const struct ehi_frame *f
     return false;
 }
 
-static int expired(uint64_t seq, struct ecshist_error *error)
+/* That it is not there is believed where the segment is whole: a damaged one may have lost sight of
+ * it. */
+static int expired(struct ehi_log *log, uint64_t segment, uint64_t seq, struct ecshist_error *error)
 {
+    int rc = ehi_log_check_seal(log, segment, error);
+    if (rc != ECSHIST_OK)
+        return rc;
     return ehi_fail(error, ECSHIST_NOT_FOUND, "event %llu has expired", EHI_NAME_OF(seq));
 }
 
@@ -129,7 +134,7 @@ int ehi_log_read(struct ehi_log *log, uint64_t seq, uint64_t hint_offset, struct
     if (walk == WALK_FOUND && record_in_frame(log, &frame, seq, record))
         return ECSHIST_OK;
     if (view.gaps && seq < view.cleaned_by && (walk == WALK_FOUND || walk == WALK_FOOTER))
-        return expired(seq, error);
+        return expired(log, view.segment, seq, error);
     if (walk == WALK_FOUND)
         return ehi_damaged(log, view.segment, at.offset, seq, "the event's record is not whole",
                            error);
