@@ -325,3 +325,83 @@ Test(store_guard, what_everybody_may_write_to_is_not_written_to)
     cr_assert_eq(chmod(path, 0755), 0);
     expect_opens(0);
 }
+
+/* -- who may only read ------------------------------------------------------------------------- */
+
+static int turn[2], turn_back[2];
+
+static void give_turn(const int way[2])
+{
+    if (write(way[1], "", 1) != 1)
+        abort();
+}
+
+static void await_turn(const int way[2])
+{
+    char byte;
+    if (read(way[0], &byte, 1) != 1)
+        abort();
+}
+
+static int look(ecshist_snapshot *snapshot, size_t *count)
+{
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    struct ecshist_list_request request = ECSHIST_LIST_REQUEST_INIT;
+    ecshist_result *result = NULL;
+    request.service = TEST_SERVICE_ARN;
+    int rc = ecshist_list_service_deployments(snapshot, &request, &result, &error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    *count = ecshist_result_count(result);
+    ecshist_result_free(result);
+    return rc;
+}
+
+/* A writer does not see it: so it is not believed once a commit came. */
+static void look_while_written(void)
+{
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    ecshist_snapshot *snapshot;
+    size_t count;
+    await_turn(turn);
+    ecshist_store *store = store_dir_open_with(path, ECSHIST_OPEN_READ_ONLY);
+    store_must(ecshist_snapshot_open(store, &snapshot, &error), "snapshot", &error);
+    if (look(snapshot, &count) != ECSHIST_OK || count != 1)
+        abort();
+    give_turn(turn_back);
+    await_turn(turn);
+    if (look(snapshot, &count) != ECSHIST_BUSY)
+        abort();
+    ecshist_snapshot_close(snapshot);
+    store_must(ecshist_snapshot_open(store, &snapshot, &error), "snapshot", &error);
+    if (look(snapshot, &count) != ECSHIST_OK || count != 2)
+        abort();
+    ecshist_snapshot_close(snapshot);
+    ecshist_close(store);
+}
+
+Test(store_guard, a_snapshot_that_writers_cannot_see_is_not_believed_after_a_commit)
+{
+    make_store();
+    cr_assert(pipe(turn) == 0 && pipe(turn_back) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        if (setgid(NOBODY) != 0 || setuid(NOBODY) != 0)
+            abort();
+        look_while_written();
+        _exit(0);
+    }
+    char *command;
+    cr_assert(asprintf(&command, "chmod -R a+rX '%s'", path) > 0);
+    cr_assert_eq(system(command), 0);
+    free(command);
+    ecshist_store *store = store_dir_open(path);
+    give_turn(turn);
+    await_turn(turn_back);
+    append_one(store, 2);
+    give_turn(turn);
+    int status;
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(status, 0);
+    ecshist_close(store);
+}

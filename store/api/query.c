@@ -23,6 +23,18 @@ struct ecshist_result {
 
 /* -- snapshots --------------------------------------------------------------------------------- */
 
+/* Of a reader without LMDB's lock nobody knows: what it read while others wrote is not believed. */
+static int check_overtaken(const struct ecshist_snapshot *snapshot, int rc,
+                           struct ecshist_error *error)
+{
+    if (snapshot->source.txn == NULL || !ehi_db_overtaken(snapshot->source.txn))
+        return rc;
+    return ehi_fail(
+        error, ECSHIST_BUSY,
+        "the store is being written to, and who may not write to it is not seen by those "
+        "who do: take a snapshot again, or read a backup");
+}
+
 static int begin_snapshot(struct ecshist_snapshot *snapshot, struct ecshist_error *error)
 {
     struct ehi_db_head head;
@@ -30,7 +42,7 @@ static int begin_snapshot(struct ecshist_snapshot *snapshot, struct ecshist_erro
         ehi_store_begin_read(snapshot->store, &snapshot->db, &snapshot->source.txn, &head, error);
     if (rc == ECSHIST_OK)
         snapshot->source.last_seq = head.next_seq - 1;
-    return rc;
+    return check_overtaken(snapshot, rc, error);
 }
 
 ECSHIST_API int ecshist_snapshot_open(ecshist_store *store, ecshist_snapshot **out,
@@ -209,8 +221,8 @@ static int check_question(const struct ecshist_snapshot *snapshot, const void *w
     return *made == NULL ? ehi_fail_memory(error) : ECSHIST_OK;
 }
 
-static int give_result(int rc, struct ecshist_result *made, ecshist_result **out,
-                       struct ecshist_error *error)
+static int give_result(const struct ecshist_snapshot *snapshot, int rc, struct ecshist_result *made,
+                       ecshist_result **out, struct ecshist_error *error)
 {
     if (rc == ECSHIST_OK && made->answer.records != NULL)
         rc = fill_events(made, error);
@@ -218,6 +230,7 @@ static int give_result(int rc, struct ecshist_result *made, ecshist_result **out
         rc = fill_deployments(made, error);
     if (rc == ECSHIST_OK && made->answer.services != NULL)
         rc = fill_services(made, error);
+    rc = check_overtaken(snapshot, rc, error);
     if (rc == ECSHIST_OK)
         *out = made;
     else
@@ -236,7 +249,7 @@ ECSHIST_API int ecshist_list_service_deployments(ecshist_snapshot *snapshot,
     struct ecshist_list_request all = ECSHIST_LIST_REQUEST_INIT;
     memcpy(&all, request, request->size < sizeof(all) ? request->size : sizeof(all));
     rc = ehi_view_list(&snapshot->source, &all, &made->arena, &made->answer, error);
-    return give_result(rc, made, out, error);
+    return give_result(snapshot, rc, made, out, error);
 }
 
 typedef int view_describe(const struct ehi_view_source *source, const char *const *arns,
@@ -252,7 +265,7 @@ static int describe(view_describe *view, ecshist_snapshot *snapshot, const char 
     if (rc != ECSHIST_OK)
         return rc;
     rc = view(&snapshot->source, arns, count, as_of, &made->arena, &made->answer, error);
-    return give_result(rc, made, out, error);
+    return give_result(snapshot, rc, made, out, error);
 }
 
 ECSHIST_API int ecshist_describe_service_deployments(ecshist_snapshot *snapshot,
@@ -284,7 +297,7 @@ ECSHIST_API int ecshist_list_services(ecshist_snapshot *snapshot, const char *cl
         return rc;
     rc = ehi_view_services(&snapshot->source, cluster, region, account, as_of, &made->arena,
                            &made->answer, error);
-    return give_result(rc, made, out, error);
+    return give_result(snapshot, rc, made, out, error);
 }
 
 ECSHIST_API int ecshist_timeline(ecshist_snapshot *snapshot, const char *arn,
@@ -296,7 +309,7 @@ ECSHIST_API int ecshist_timeline(ecshist_snapshot *snapshot, const char *arn,
     if (rc != ECSHIST_OK)
         return rc;
     rc = ehi_view_timeline(&snapshot->source, arn, as_of, &made->arena, &made->answer, error);
-    return give_result(rc, made, out, error);
+    return give_result(snapshot, rc, made, out, error);
 }
 
 /* -- answers ----------------------------------------------------------------------------------- */

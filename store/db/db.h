@@ -72,6 +72,11 @@ int ehi_db_sync(struct ehi_db *db, struct ecshist_error *error) ECSHIST_CHECKED;
 /* Of the file's pages, those that hold nothing: what a copy would not have. */
 int ehi_db_free_bytes(struct ehi_db *db, uint64_t *free_bytes, struct ecshist_error *error)
     ECSHIST_CHECKED;
+/*
+ * Of an environment opened without LMDB's lock: whether a commit came after *txn began. The writer does not see such a
+ * reader and may reuse the pages it reads, from the second commit on; before that none of them was touched.
+ */
+bool ehi_db_overtaken(const struct ehi_db_txn *txn);
 /* Copies what stands now to an empty file, without the pages that hold nothing. Not flushed. */
 int ehi_db_copy(struct ehi_db *db, int fd, struct ecshist_error *error) ECSHIST_CHECKED;
 int ehi_db_sizes(struct ehi_db *db, uint64_t *file_bytes, uint64_t *map_bytes, uint32_t *readers,

@@ -317,6 +317,15 @@ int ehi_db_open_inspect(const char *path, struct ehi_db **out, struct ecshist_er
     return open_as(path, 0, false, flags, out, error);
 }
 
+bool ehi_db_overtaken(const struct ehi_db_txn *txn)
+{
+    unsigned flags;
+    MDB_envinfo info;
+    if (mdb_env_get_flags(txn->db->env, &flags) != 0 || (flags & MDB_NOLOCK) == 0)
+        return false;
+    return mdb_env_info(txn->db->env, &info) != 0 || info.me_last_txnid > mdb_txn_id(txn->txn);
+}
+
 struct ehi_db *ehi_db_ref(struct ehi_db *db)
 {
     pthread_mutex_lock(&db->mutex);
