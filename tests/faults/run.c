@@ -135,6 +135,9 @@ static int print_name(const char *path, const struct stat *status, int kind, str
     (void)status;
     (void)kind;
     (void)place;
+    /* Where the index could not be synced there is no mark: what the store holds tells whether that was right. */
+    if (strcmp(path + files_prefix, "/store/index/mark") == 0)
+        return 0;
     fprintf(files_out, "%s\n", path + files_prefix);
     return 0;
 }
