@@ -7,10 +7,12 @@
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -324,13 +326,14 @@ Test(store, a_handle_does_not_cross_fork)
 }
 
 /* Locks are of open files, and a child has its parent's. */
-Test(store, a_forked_child_keeps_nobody_out)
+/* fork_it: fork, or the bare system call: a child that has come to nothing of its own yet. */
+static void close_beside_a_child(pid_t (*fork_it)(void))
 {
     ecshist_store *store = store_dir_open(path);
     create_deployment(store, 1);
     int pipes[2];
     cr_assert_eq(pipe(pipes), 0);
-    pid_t child = fork();
+    pid_t child = fork_it();
     if (child == 0) {
         char byte;
         close(pipes[1]);
@@ -344,6 +347,21 @@ Test(store, a_forked_child_keeps_nobody_out)
     ecshist_close(store);
     close(pipes[1]);
     cr_assert_eq(wait_for(child), 0);
+}
+
+static pid_t bare_fork(void)
+{
+    return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+}
+
+Test(store, a_forked_child_keeps_nobody_out)
+{
+    close_beside_a_child(fork);
+}
+
+Test(store, a_forked_child_keeps_nobody_out_before_it_runs)
+{
+    close_beside_a_child(bare_fork);
 }
 
 Test(store, a_forked_child_opens_it_anew)

@@ -68,3 +68,13 @@ int ehi_guard_pid(int dir_fd, const char *path, int *out, struct ecshist_error *
     close(fd);
     return rc;
 }
+
+/* A forked child may have the same open file for a moment: closing ours would leave the lock with it. */
+void ehi_guard_release(int fd)
+{
+    struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = getpid(), .l_len = 1};
+    if (fd < 0)
+        return;
+    (void)fcntl(fd, F_OFD_SETLK, &lock);
+    close(fd);
+}

@@ -9,10 +9,12 @@ int ehi_guard_links(int dir_fd, const char *path, struct ecshist_error *error) E
 /* Nobody is in control of the store whom this process should not write for. IO. */
 int ehi_guard_writing(int dir_fd, const char *path, struct ecshist_error *error) ECSHIST_CHECKED;
 /*
- * Takes this process's id for as long as *out is open. LMDB tells processes apart by their ids; two containers that
+ * Takes this process's id until ehi_guard_release(*out). LMDB tells processes apart by their ids; two containers that
  * share a store can have the same. BUSY, IO.
  */
 int ehi_guard_pid(int dir_fd, const char *path, int *out, struct ecshist_error *error)
     ECSHIST_CHECKED;
+/* Gives it back; -1 is allowed. */
+void ehi_guard_release(int fd);
 
 #endif

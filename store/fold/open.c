@@ -337,8 +337,7 @@ static void store_free(struct ehi_store *store)
     ehi_log_close(store->log);
     if (store->log_fd >= 0)
         close(store->log_fd);
-    if (store->pid_fd >= 0)
-        close(store->pid_fd);
+    ehi_guard_release(store->pid_fd);
     /* A forked child may have the same open file: closing ours would leave the lock with it. */
     if (store->dir_fd >= 0) {
         (void)lock_dir(store->dir_fd, LOCK_UN);

@@ -31,6 +31,9 @@ int ehi_upkeep_lock(struct ehi_store *store, int *fd, struct ecshist_error *erro
 
 void ehi_upkeep_unlock(int fd)
 {
-    if (fd >= 0)
-        close(fd);
+    if (fd < 0)
+        return;
+    /* A forked child may have the same open file: closing ours would leave the lock with it. */
+    (void)flock(fd, LOCK_UN);
+    close(fd);
 }
