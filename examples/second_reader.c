@@ -63,6 +63,7 @@ struct segment {
     unsigned char *bytes;
     size_t size;
     bool newest;
+    bool compressed;
     bool gaps; /* expired events are gone */
 };
 
@@ -252,6 +253,60 @@ static bool print_record(const unsigned char *r, size_t size)
     return end == from + body;
 }
 
+/* A number of 7 bits a byte; *p is `end` where it does not end. */
+static uint64_t varint(const unsigned char **p, const unsigned char *end)
+{
+    uint64_t number = 0;
+    for (int shift = 0; shift < 35 && *p < end; shift += 7) {
+        number |= (uint64_t)(**p & 0x7f) << shift;
+        if ((*(*p)++ & 0x80) == 0)
+            return number;
+    }
+    *p = end;
+    return 0;
+}
+
+/* Section 5: the parts of a compressed record, `size` bytes, from what stands at `at`. */
+static bool expand(const struct segment *segment, size_t at, unsigned char *out, size_t size)
+{
+    const unsigned char *p = segment->bytes + at + RECORD;
+    const unsigned char *end = p + little(segment->bytes + at + 44, 4);
+    while (size > 0 && p < end) {
+        uint64_t number = varint(&p, end), n = number / 2;
+        uint64_t distance = number % 2 == 1 ? varint(&p, end) : 0;
+        if (n == 0 || n > size || (number % 2 == 0 && n > (size_t)(end - p)) ||
+            (number % 2 == 1 && (distance > at - HEADER || n > distance)))
+            return false;
+        memcpy(out, number % 2 == 1 ? segment->bytes + at - distance : p, n);
+        p += number % 2 == 0 ? n : 0;
+        out += n;
+        size -= n;
+    }
+    return size == 0 && p == end;
+}
+
+/* Prints the record that stands there in `length` bytes, once it is as it was before it was compressed. */
+static bool print_stored(const struct segment *segment, size_t at, size_t length)
+{
+    const unsigned char *r = segment->bytes + at;
+    uint64_t compressed = segment->compressed ? little(r + 44, 4) : 0;
+    if (compressed == 0)
+        return print_record(r, length);
+    size_t parts = (size_t)(little(r + 36, 2) + little(r + 38, 2) + little(r + 40, 4));
+    size_t whole = (RECORD + parts + 7) / 8 * 8;
+    if (compressed > length - RECORD || whole > 2097152)
+        return false;
+    unsigned char *record = calloc(1, whole);
+    if (record == NULL)
+        return false;
+    memcpy(record, r, 44);
+    for (int i = 0; i < 4; i++)
+        record[i] = (unsigned char)(whole >> (8 * i));
+    bool printed = expand(segment, at, record + RECORD, parts) && print_record(record, whole);
+    free(record);
+    return printed;
+}
+
 /* The size of the valid frame at the offset, header and all; 0: there is none. */
 static size_t valid_frame(const struct segment *segment, size_t offset, uint32_t magic)
 {
@@ -286,7 +341,7 @@ static void print_frame(const struct segment *segment, size_t offset, size_t siz
         if (length < RECORD || length % 8 != 0 || length > end - at ||
             !may_follow(segment, little(r + 8, 8)) || (count == 0 && little(r + 8, 8) != first))
             damage(segment, at, "a record is not as the format says");
-        if (!print_record(r, (size_t)length))
+        if (!print_stored(segment, at, (size_t)length))
             damage(segment, at, "a record is not whole");
         at += (size_t)length;
         next = little(r + 8, 8) + 1;
@@ -357,11 +412,12 @@ static void check_header(struct segment *segment, bool first)
     if (segment->size < HEADER || XXH3_64bits(h, 56) != little(h + 56, 8))
         damage(segment, 0, "the header is not whole");
     if (memcmp(h, "ECSHSEG1", 8) != 0 || little(h + 8, 4) != 1 || little(h + 12, 4) != HEADER ||
-        little(h + 20, 4) > 1) {
+        little(h + 20, 4) > 3) {
         printf("%s: not of format version 1\n", segment->path);
         exit(1);
     }
-    segment->gaps = little(h + 20, 4) == 1;
+    segment->gaps = (little(h + 20, 4) & 1) != 0;
+    segment->compressed = (little(h + 20, 4) & 2) != 0;
     if (first)
         memcpy(store_id, h + 24, sizeof(store_id));
     seed = little(store_id, 8) ^ little(store_id + 8, 8);

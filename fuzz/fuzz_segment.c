@@ -16,7 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { REPAIR = 1, FOLLOWED = 2, FULL = 4, TRAILER = 8 };
+enum { REPAIR = 1, FOLLOWED = 2, FULL = 4, TRAILER = 8, COMPRESSED = 128 };
+
+static struct ehi_arena scratch;
+static bool compressed;
 enum { MOST_BYTES = 1 << 20, MOST_READS = 200 };
 
 #define HOLDS(condition)                                                                           \
@@ -125,6 +128,7 @@ static void make_segment(uint64_t first_seq, uint8_t *file, size_t size)
     ehi_put_le32(file + EHI_SEG_VERSION, EHI_FORMAT_VERSION);
     ehi_put_le32(file + EHI_SEG_HEADER_BYTES, EHI_SEGMENT_HEADER_BYTES);
     memcpy(file + EHI_SEG_STORE_ID, store_id, 16);
+    ehi_put_le32(file + EHI_SEG_INCOMPATIBLE, compressed ? EHI_FEATURE_COMPRESSED : 0);
     ehi_put_le64(file + EHI_SEG_FIRST_SEQ, first_seq);
     ehi_put_le64(file + EHI_SEG_CHECKSUM, ehi_hash64(file, EHI_SEG_CHECKSUM, 0));
     snprintf(name, sizeof(name), "%020llu.seg", (unsigned long long)first_seq);
@@ -167,8 +171,12 @@ static void check_frame(struct ehi_log *log, const struct ehi_frame *frame,
     HOLDS(frame->offset + frame->length == at->offset);
     HOLDS((off_t)at->offset <= segment_size(frame->segment));
     HOLDS(ehi_log_confirms(log, at));
-    while (ehi_records_next(&rest, &record))
-        count++;
+    for (; ehi_records_next(&rest, &record); count++) {
+        struct ehi_slice whole;
+        ehi_arena_reset(&scratch);
+        int rc = ehi_log_expand(log, frame, record, &scratch, &whole, NULL);
+        HOLDS(rc == ECSHIST_OK || rc == ECSHIST_DAMAGED);
+    }
     HOLDS(rest.length == 0 && count == frame->record_count);
     HOLDS(at->next_seq == frame->first_seq + count);
 }
@@ -201,7 +209,8 @@ static void read_events(struct ehi_log *log, uint64_t scanned_to, unsigned hint)
     enum ehi_verdict verdict;
     uint64_t most = scanned_to < MOST_READS ? scanned_to : MOST_READS;
     for (uint64_t seq = 0; seq <= most + 2; seq++) {
-        int rc = ehi_log_read(log, seq, (uint64_t)hint * 8 * seq, &record, NULL);
+        ehi_arena_reset(&scratch);
+        int rc = ehi_log_read(log, seq, (uint64_t)hint * 8 * seq, &scratch, &record, NULL);
         HOLDS(rc == ECSHIST_OK || rc == ECSHIST_DAMAGED || rc == ECSHIST_NOT_FOUND);
         HOLDS(rc != ECSHIST_OK || ehi_get_le64(record.data + EHI_REC_SEQ) == seq);
         HOLDS(rc == ECSHIST_NOT_FOUND || seq > 0);
@@ -227,7 +236,7 @@ static void go_on(struct ehi_log *log, struct ehi_position *at, int verdict)
     uint64_t hash = ehi_hash64(record + 8, sizeof(record) - 8, seed());
     ehi_put_le32(record + EHI_REC_CHECKSUM, (uint32_t)hash);
     struct ehi_slice records = ehi_slice(record, sizeof(record));
-    HOLDS(ehi_log_append(log, at, records, 1, at->next_seq, NULL) == ECSHIST_OK);
+    HOLDS(ehi_log_append(log, at, records, 1, at->next_seq, NULL, NULL) == ECSHIST_OK);
     ehi_log_start(log, &again);
     HOLDS(scan(log, &again, MOST_BYTES, &frames) == EHI_END_OF_LOG);
     HOLDS(memcmp(&again, at, sizeof(again)) == 0);
@@ -243,6 +252,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (directory_fd < 0)
         make_directory();
     unsigned mode = data[0];
+    compressed = (mode & COMPRESSED) != 0;
     make_log(data + 1, size - 1, mode);
     uint32_t segment_bytes = (mode & FULL) != 0 ? 128 : ECSHIST_MIN_SEGMENT_BYTES;
     if (ehi_log_open(directory_fd, directory, segment_bytes, &log, NULL) == ECSHIST_OK) {

@@ -86,7 +86,7 @@ Test(log, gives_back_the_bytes)
     struct ehi_buffer records = {0};
     log_record(&records, 1, 200, ehi_log_seed(log_a));
     log_record(&records, 2, 77, ehi_log_seed(log_a));
-    must(ehi_log_append(log_a, &tail, ehi_buffer_slice(&records), 2, 1, NULL));
+    must(ehi_log_append(log_a, &tail, ehi_buffer_slice(&records), 2, 1, NULL, NULL));
     struct ehi_position at;
     struct ehi_frame frame;
     enum ehi_verdict verdict;
@@ -222,12 +222,13 @@ Test(log, refuses_what_does_not_follow)
     log_record(&two, 3, 50, 0);
     struct ehi_slice both = ehi_buffer_slice(&two), one = ehi_slice(two.data, two.length / 2);
     struct ehi_position at = tail;
-    cr_assert_eq(ehi_log_append(log_a, &at, both, 2, 1, &error), ECSHIST_MISUSE);
-    cr_assert_eq(ehi_log_append(log_a, &at, one, 2, 1, &error), ECSHIST_MISUSE);
-    cr_assert_eq(ehi_log_append(log_a, &at, one, 0, 1, &error), ECSHIST_MISUSE);
-    cr_assert_eq(ehi_log_append(log_a, &at, one, 1, 2, &error), ECSHIST_MISUSE);
-    cr_assert_eq(ehi_log_append(log_a, &at, ehi_slice(two.data, 60), 1, 1, &error), ECSHIST_MISUSE);
-    cr_assert_eq(ehi_log_append(log_a, &at, EHI_SLICE_EMPTY, 0, 1, &error), ECSHIST_MISUSE);
+    cr_assert_eq(ehi_log_append(log_a, &at, both, 2, 1, NULL, &error), ECSHIST_MISUSE);
+    cr_assert_eq(ehi_log_append(log_a, &at, one, 2, 1, NULL, &error), ECSHIST_MISUSE);
+    cr_assert_eq(ehi_log_append(log_a, &at, one, 0, 1, NULL, &error), ECSHIST_MISUSE);
+    cr_assert_eq(ehi_log_append(log_a, &at, one, 1, 2, NULL, &error), ECSHIST_MISUSE);
+    cr_assert_eq(ehi_log_append(log_a, &at, ehi_slice(two.data, 60), 1, 1, NULL, &error),
+                 ECSHIST_MISUSE);
+    cr_assert_eq(ehi_log_append(log_a, &at, EHI_SLICE_EMPTY, 0, 1, NULL, &error), ECSHIST_MISUSE);
     ehi_buffer_free(&two);
     cr_assert_eq(log_append_code(log_a, &at, 17, 1048576, &error), ECSHIST_LIMIT);
     cr_assert(log_same_position(&at, &tail));
@@ -240,10 +241,11 @@ Test(log, reads_every_event_with_a_hint_and_without)
     struct ehi_slice record, again;
     fill(300);
     for (uint64_t seq = 1; seq < tail.next_seq; seq++) {
-        must(ehi_log_read(log_a, seq, 0, &record, NULL));
+        must(ehi_log_read(log_a, seq, 0, &scratch, &record, NULL));
         cr_assert_eq(ehi_get_le64(record.data + EHI_REC_SEQ), seq);
         cr_assert_eq(record.data[EHI_RECORD_HEADER_BYTES], seq % 251 + 1);
-        must(ehi_log_read(log_a, seq, 72 + seq * 8, &again, NULL)); /* a hint that is wrong */
+        must(ehi_log_read(log_a, seq, 72 + seq * 8, &scratch, &again,
+                          NULL)); /* a hint that is wrong */
         cr_assert_eq(again.data, record.data);
     }
     struct ehi_position at;
@@ -254,12 +256,13 @@ Test(log, reads_every_event_with_a_hint_and_without)
         must(ehi_log_next(log_a, &at, &frame, &verdict, NULL));
         if (verdict != EHI_FRAME)
             break;
-        must(ehi_log_read(log_a, frame.first_seq, frame.offset + 32, &record, NULL));
+        must(ehi_log_read(log_a, frame.first_seq, frame.offset + 32, &scratch, &record, NULL));
         cr_assert_eq(record.data, frame.payload.data);
     }
-    cr_assert_eq(ehi_log_read(log_a, 0, 0, &record, NULL), ECSHIST_NOT_FOUND);
-    cr_assert_eq(ehi_log_read(log_a, tail.next_seq, 0, &record, NULL), ECSHIST_NOT_FOUND);
-    cr_assert_eq(ehi_log_read(log_a, UINT64_MAX, UINT64_MAX, &record, NULL), ECSHIST_NOT_FOUND);
+    cr_assert_eq(ehi_log_read(log_a, 0, 0, &scratch, &record, NULL), ECSHIST_NOT_FOUND);
+    cr_assert_eq(ehi_log_read(log_a, tail.next_seq, 0, &scratch, &record, NULL), ECSHIST_NOT_FOUND);
+    cr_assert_eq(ehi_log_read(log_a, UINT64_MAX, UINT64_MAX, &scratch, &record, NULL),
+                 ECSHIST_NOT_FOUND);
 }
 
 Test(log, seeks_to_the_frame_that_holds_an_event)
@@ -356,8 +359,8 @@ Test(log, a_handle_reads_what_another_sealed_away)
     struct ehi_position at;
     struct ehi_log *log_b = log_open(dir, SMALL_SEGMENT);
     fill(300);
-    must(ehi_log_read(log_b, tail.next_seq - 1, 0, &record, NULL));
-    must(ehi_log_read(log_b, 1, 0, &record, NULL));
+    must(ehi_log_read(log_b, tail.next_seq - 1, 0, &scratch, &record, NULL));
+    must(ehi_log_read(log_b, 1, 0, &scratch, &record, NULL));
     must(ehi_log_seek(log_b, tail.next_seq, &at, NULL));
     cr_assert_eq(at.offset, tail.offset);
     ehi_log_close(log_b);
@@ -381,7 +384,7 @@ Test(log, what_was_given_stays_when_a_map_is_outgrown)
     reopen(67108864);
     struct ehi_log *log_b = log_open(dir, SMALL_SEGMENT); /* maps less than log_a will write */
     log_append(log_a, &tail, 1, 1000);
-    must(ehi_log_read(log_b, 1, 0, &record, NULL));
+    must(ehi_log_read(log_b, 1, 0, &scratch, &record, NULL));
     for (int i = 0; i < 5; i++)
         log_append(log_a, &tail, 10000, 900);
     log_append(log_a, &tail, 1, 1000); /* with zeros ahead */

@@ -14,6 +14,9 @@
 
 #define SMALL_SEGMENT 65536u
 
+/* Where records are expanded; each test is a process of its own. */
+static struct ehi_arena scratch;
+
 static const uint8_t log_store_id[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
 
 #define must(call)                                                                                 \
@@ -83,8 +86,8 @@ static inline int log_append_code(struct ehi_log *log, struct ehi_position *posi
     struct ehi_buffer records = {0};
     for (uint32_t i = 0; i < count; i++)
         log_record(&records, position->next_seq + i, body, ehi_log_seed(log));
-    int rc =
-        ehi_log_append(log, position, ehi_buffer_slice(&records), count, position->next_seq, error);
+    int rc = ehi_log_append(log, position, ehi_buffer_slice(&records), count, position->next_seq,
+                            NULL, error);
     ehi_buffer_free(&records);
     return rc;
 }

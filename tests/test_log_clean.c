@@ -93,7 +93,7 @@ static void expect(const char *dir, const struct sieve *sieve, uint64_t cleaned_
     cr_assert_eq(at.next_seq, end);
     for (uint64_t seq = 1; seq < end; seq++) {
         bool gone = seq < cleaned_to && goes(sieve, seq);
-        int rc = ehi_log_read(log, seq, 0, &record, NULL);
+        int rc = ehi_log_read(log, seq, 0, &scratch, &record, NULL);
         cr_assert_eq(rc, gone ? ECSHIST_NOT_FOUND : ECSHIST_OK, "seq %llu: %d",
                      (unsigned long long)seq, rc);
         kept += !gone;
@@ -144,9 +144,9 @@ Test(log_clean, first_and_last_and_all)
     clean(f.log, 1, end + 1, &last);
     struct ehi_slice record;
     struct ehi_log *log = log_open(f.dir, SMALL_SEGMENT);
-    cr_assert_eq(ehi_log_read(log, second - 1, 0, &record, NULL), ECSHIST_NOT_FOUND);
-    cr_assert_eq(ehi_log_read(log, second - 10, 0, &record, NULL), ECSHIST_OK);
-    cr_assert_eq(ehi_log_read(log, second, 0, &record, NULL), ECSHIST_OK);
+    cr_assert_eq(ehi_log_read(log, second - 1, 0, &scratch, &record, NULL), ECSHIST_NOT_FOUND);
+    cr_assert_eq(ehi_log_read(log, second - 10, 0, &scratch, &record, NULL), ECSHIST_OK);
+    cr_assert_eq(ehi_log_read(log, second, 0, &scratch, &record, NULL), ECSHIST_OK);
     ehi_log_close(log);
     both.to = second - 1;
     cr_assert_eq(clean(f.log, 1, end + 2, &both).bytes_after,
@@ -199,17 +199,17 @@ Test(log_clean, others_go_on_with_what_they_have_mapped_and_move_over)
     struct ehi_log *other = log_open(f.dir, SMALL_SEGMENT);
     struct ehi_slice record;
     ehi_log_enter(other);
-    must(ehi_log_read(other, 2, 0, &record, NULL));
+    must(ehi_log_read(other, 2, 0, &scratch, &record, NULL));
     clean(f.log, 1, f.tail.next_seq, &sieve);
-    must(ehi_log_read(other, 2, 0, &record, NULL));
+    must(ehi_log_read(other, 2, 0, &scratch, &record, NULL));
     cr_assert_eq(ehi_get_le64(record.data + EHI_REC_SEQ), 2u);
     ehi_log_enter(other); /* the first is still in */
-    must(ehi_log_read(other, 4, 0, &record, NULL));
+    must(ehi_log_read(other, 4, 0, &scratch, &record, NULL));
     ehi_log_leave(other);
     ehi_log_leave(other);
     ehi_log_enter(other);
-    cr_assert_eq(ehi_log_read(other, 2, 0, &record, NULL), ECSHIST_NOT_FOUND);
-    must(ehi_log_read(other, 3, 0, &record, NULL));
+    cr_assert_eq(ehi_log_read(other, 2, 0, &scratch, &record, NULL), ECSHIST_NOT_FOUND);
+    must(ehi_log_read(other, 3, 0, &scratch, &record, NULL));
     ehi_log_leave(other);
     ehi_log_close(other);
     empty(&f);

@@ -309,13 +309,14 @@ Test(log_damage, reading_an_event_that_is_damaged)
     flip(sealed_path, sealed_bytes, 64 + 32 + 60, 2);
     flip(newest_path, newest_bytes, ends[3].offset + 32 + 50, 2);
     struct ehi_log *log = log_open(dir, SMALL_SEGMENT);
-    cr_assert_eq(ehi_log_read(log, 1, 96, &record, &error), ECSHIST_DAMAGED);
+    cr_assert_eq(ehi_log_read(log, 1, 96, &scratch, &record, &error), ECSHIST_DAMAGED);
     cr_assert_eq(error.seq, 1);
-    must(ehi_log_read(log, 2, 0, &record, &error));
+    must(ehi_log_read(log, 2, 0, &scratch, &record, &error));
     uint64_t seq = ends[3].next_seq;
-    cr_assert_eq(ehi_log_read(log, seq, ends[3].offset + 32, &record, &error), ECSHIST_DAMAGED);
+    cr_assert_eq(ehi_log_read(log, seq, ends[3].offset + 32, &scratch, &record, &error),
+                 ECSHIST_DAMAGED);
     cr_assert_eq(error.seq, seq);
-    must(ehi_log_read(log, seq - 1, 0, &record, &error));
+    must(ehi_log_read(log, seq - 1, 0, &scratch, &record, &error));
     ehi_log_close(log);
 }
 
@@ -325,7 +326,7 @@ Test(log_damage, a_footer_in_doubt_does_not_hide_events)
     flip(sealed_path, sealed_bytes, footer_at + 70, 2);
     struct ehi_log *log = log_open(dir, SMALL_SEGMENT);
     for (uint64_t seq = 1; seq < ends[FRAMES].next_seq; seq++)
-        must(ehi_log_read(log, seq, 0, &record, NULL));
+        must(ehi_log_read(log, seq, 0, &scratch, &record, NULL));
     ehi_log_close(log);
 }
 

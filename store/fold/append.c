@@ -123,6 +123,18 @@ static int apply_group(struct ehi_store *store, struct ehi_db_txn *txn,
 
 /* -- the pipeline ------------------------------------------------------------------------------ */
 
+static int reserve_offsets(struct ehi_store *store, uint32_t count, struct ecshist_error *error)
+{
+    if (count <= store->offset_capacity)
+        return ECSHIST_OK;
+    uint64_t *offsets = realloc(store->offsets, count * sizeof(*offsets));
+    if (offsets == NULL)
+        return ehi_fail_memory(error);
+    store->offsets = offsets;
+    store->offset_capacity = count;
+    return ECSHIST_OK;
+}
+
 /* The batch's records, stamped, one behind the other. */
 static int encode_frame(struct ehi_store *store, struct ecshist_error *error)
 {
@@ -130,6 +142,9 @@ static int encode_frame(struct ehi_store *store, struct ecshist_error *error)
     uint32_t count = ehi_batch_count(store->batch);
     int64_t now_us = store->now_us(store->now_context);
     store->payload.length = 0;
+    int rc = reserve_offsets(store, count, error);
+    if (rc != ECSHIST_OK)
+        return rc;
     for (uint32_t i = 0; i < count; i++) {
         size_t at = store->payload.length;
         if (ehi_buffer_append(&store->payload, records[i].record.data, records[i].record.length) !=
@@ -137,7 +152,6 @@ static int encode_frame(struct ehi_store *store, struct ecshist_error *error)
             return ehi_fail_memory(error);
         ehi_record_stamp(store->payload.data + at, records[i].seq, now_us, records[i].flags,
                          ehi_log_seed(store->log));
-        records[i].offset = at;
     }
     return ECSHIST_OK;
 }
@@ -150,9 +164,9 @@ static int write_frame(struct ehi_store *store, struct ehi_position *position,
     int rc = encode_frame(store, error);
     if (rc == ECSHIST_OK)
         rc = ehi_log_append(store->log, position, ehi_buffer_slice(&store->payload), count,
-                            records[0].seq, error);
+                            records[0].seq, store->offsets, error);
     for (uint32_t i = 0; i < count && rc == ECSHIST_OK; i++)
-        records[i].offset += position->frame_offset + EHI_FRAME_HEADER_BYTES;
+        records[i].offset = store->offsets[i];
     return rc;
 }
 

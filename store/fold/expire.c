@@ -154,7 +154,7 @@ static int own_event_expires(struct expiring *x, const struct ehi_db_entry *entr
     *out = false;
     if (entry->type == EHI_HISTORY_EXPIRED)
         return ECSHIST_OK;
-    int rc = ehi_log_read(x->log, entry->seq, entry->offset, &record, x->error);
+    int rc = ehi_log_read(x->log, entry->seq, entry->offset, &x->arena, &record, x->error);
     if (rc == ECSHIST_NOT_FOUND)
         *out = true;
     else if (rc == ECSHIST_OK)
@@ -354,7 +354,7 @@ static int write_record(struct step *step, struct ehi_position *position,
     ehi_record_stamp(step->record.data, step->head.next_seq, store->now_us(store->now_context), 0,
                      ehi_log_seed(store->log));
     return ehi_log_append(store->log, position, ehi_buffer_slice(&step->record), 1,
-                          step->head.next_seq, error);
+                          step->head.next_seq, NULL, error);
 }
 
 /* The event is durable; what fails from here on is made good when the log is folded. */

@@ -345,6 +345,7 @@ static void store_free(struct ehi_store *store)
     }
     ehi_batch_free(store->batch);
     ehi_buffer_free(&store->payload);
+    free(store->offsets);
     pthread_mutex_destroy(&store->writer_mutex);
     pthread_mutex_destroy(&store->db_mutex);
     pthread_mutex_destroy(&store->queue_mutex);

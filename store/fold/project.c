@@ -93,6 +93,11 @@ void ehi_batch_begin(struct ehi_batch *batch, struct ehi_db_txn *txn, struct ehi
     batch->first_seq = head->next_seq;
 }
 
+struct ehi_arena *ehi_batch_arena(struct ehi_batch *batch)
+{
+    return &batch->arena;
+}
+
 struct ehi_db_head *ehi_batch_head(struct ehi_batch *batch)
 {
     return &batch->head;
@@ -286,7 +291,7 @@ static int compare_earlier(struct ehi_batch *batch, const struct ehi_event *even
     if (entry->seq >= batch->first_seq) {
         record = record_of(batch, entry->seq);
     } else {
-        int rc = ehi_log_read(batch->log, entry->seq, entry->offset, &record, error);
+        int rc = ehi_log_read(batch->log, entry->seq, entry->offset, &batch->arena, &record, error);
         if (rc != ECSHIST_OK)
             return rc;
     }
@@ -514,7 +519,7 @@ static int document_event(struct ehi_batch *batch, const struct subject *s, stru
             for (unsigned i = 0; i < c->count; i++)
                 hint = c->entries[i].seq == seq ? c->entries[i].offset : hint;
         }
-        int rc = ehi_log_read(batch->log, seq, hint, &record, error);
+        int rc = ehi_log_read(batch->log, seq, hint, arena, &record, error);
         if (rc != ECSHIST_OK)
             return rc;
     }

@@ -48,6 +48,8 @@ int ehi_batch_apply(struct ehi_batch *batch, struct ehi_slice record, bool lenie
  */
 int ehi_batch_replay(struct ehi_batch *batch, struct ehi_slice record, uint64_t offset,
                      bool restated, struct ecshist_error *error) ECSHIST_CHECKED;
+/* Where a record may lie that is replayed: until the batch is begun anew. */
+struct ehi_arena *ehi_batch_arena(struct ehi_batch *batch);
 /* The next event of the log is this one: those between have expired. */
 void ehi_batch_skip_to(struct ehi_batch *batch, uint64_t seq);
 /* The records of the applied events, in the order of seq, with a flag for each. Borrowed. */

@@ -84,12 +84,17 @@ static int replay_expiry(struct replay *r, struct ehi_slice record, uint64_t off
     return rc;
 }
 
-static int replay_record(struct replay *r, const struct ehi_frame *frame, struct ehi_slice record,
+static int replay_record(struct replay *r, const struct ehi_frame *frame, struct ehi_slice stored,
                          struct ecshist_error *error)
 {
+    struct ehi_slice record;
+    int rc =
+        ehi_log_expand(r->store->log, frame, stored, ehi_batch_arena(r->batch), &record, error);
+    if (rc != ECSHIST_OK)
+        return rc;
     uint64_t seq = ehi_get_le64(record.data + EHI_REC_SEQ);
     uint64_t offset =
-        frame->offset + EHI_FRAME_HEADER_BYTES + (uint64_t)(record.data - frame->payload.data);
+        frame->offset + EHI_FRAME_HEADER_BYTES + (uint64_t)(stored.data - frame->payload.data);
     if (frame->gaps)
         ehi_batch_skip_to(r->batch, seq);
     if (ehi_get_le16(record.data + EHI_REC_TYPE) == EHI_HISTORY_EXPIRED)

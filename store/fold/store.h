@@ -41,6 +41,8 @@ struct ehi_store {
     bool poisoned;           /* an append's outcome is unknown */
     struct ehi_batch *batch; /* the leader's */
     struct ehi_buffer payload;
+    uint64_t *offsets; /* of its records in their segment */
+    uint32_t offset_capacity;
 };
 
 /* Each as the function of its name in <ecshist/store.h>. */

@@ -2,7 +2,7 @@
  * Appending. The file has zeros ahead of the tail, so that a frame overwrites blocks that are there and
  * its fdatasync has no metadata to write.
  */
-#include "base/hash.h"
+#include "codec/compress.h"
 #include "log/internal.h"
 
 #include <fcntl.h>
@@ -37,6 +37,8 @@ static int open_for_writing(struct ehi_log *log, uint64_t segment, struct ecshis
     char name[EHI_SEGMENT_NAME_BYTES];
     if (log->write_segment == segment)
         return ECSHIST_OK;
+    ehi_compressor_free(log->compressor);
+    log->compressor = NULL;
     ehi_sys_close(log->write_fd);
     log->write_segment = 0;
     ehi_segment_name(segment, "seg", name);
@@ -67,25 +69,39 @@ static int check_append(struct ehi_log *log, const struct ehi_position *position
     return rc;
 }
 
-static int fill_buffer(struct ehi_log *log, struct ehi_slice records, uint32_t count,
-                       uint64_t first_seq)
+/* The records behind the frame's header, as the segment takes them. */
+static int fill_records(struct ehi_log *log, const struct ehi_view *view, uint64_t frame_offset,
+                        struct ehi_slice records, uint64_t *offsets)
+{
+    struct ehi_slice rest = records, record;
+    for (size_t i = 0; ehi_records_next(&rest, &record); i++) {
+        if (offsets != NULL)
+            offsets[i] = frame_offset + log->buffer.length;
+        int rc = view->compressed ? ehi_record_compress(log->compressor, view->map, frame_offset,
+                                                        record, &log->buffer)
+                                  : ehi_buffer_append(&log->buffer, record.data, record.length);
+        if (rc != ECSHIST_OK)
+            return rc;
+    }
+    return ECSHIST_OK;
+}
+
+static int fill_buffer(struct ehi_log *log, const struct ehi_view *view, uint64_t frame_offset,
+                       struct ehi_slice records, uint32_t count, uint64_t first_seq,
+                       uint64_t *offsets)
 {
     struct ehi_buffer *buffer = &log->buffer;
     buffer->length = 0;
-    int rc = ehi_buffer_reserve(buffer, EHI_FRAME_HEADER_BYTES + records.length);
+    if (view->compressed && log->compressor == NULL)
+        log->compressor = ehi_compressor_new();
+    int rc = view->compressed && log->compressor == NULL ? ECSHIST_NO_MEMORY : ECSHIST_OK;
+    if (rc == ECSHIST_OK)
+        rc = ehi_buffer_append_zeros(buffer, EHI_FRAME_HEADER_BYTES);
+    if (rc == ECSHIST_OK)
+        rc = fill_records(log, view, frame_offset, records, offsets);
     if (rc != ECSHIST_OK)
         return rc;
-    uint8_t *header = buffer->data;
-    ehi_put_le32(header + EHI_FRAME_MAGIC_AT, EHI_FRAME_MAGIC);
-    ehi_put_le32(header + EHI_FRAME_PAYLOAD_BYTES, (uint32_t)records.length);
-    ehi_put_le32(header + EHI_FRAME_RECORDS, count);
-    ehi_put_le32(header + EHI_FRAME_RESERVED, 0);
-    ehi_put_le64(header + EHI_FRAME_FIRST_SEQ, first_seq);
-    memcpy(header + EHI_FRAME_HEADER_BYTES, records.data, records.length);
-    buffer->length = EHI_FRAME_HEADER_BYTES + records.length;
-    uint64_t checksum =
-        ehi_hash64(header + EHI_FRAME_MAGIC_AT, buffer->length - EHI_FRAME_MAGIC_AT, log->seed);
-    ehi_put_le64(header + EHI_FRAME_CHECKSUM, checksum);
+    ehi_frame_fill_header(buffer->data, buffer->length, count, first_seq, log->seed);
     return ECSHIST_OK;
 }
 
@@ -177,8 +193,10 @@ static int begin_next(struct ehi_log *log, struct ehi_position *position, uint64
 }
 
 int ehi_log_append(struct ehi_log *log, struct ehi_position *position, struct ehi_slice records,
-                   uint32_t count, uint64_t first_seq, struct ecshist_error *error)
+                   uint32_t count, uint64_t first_seq, uint64_t *offsets,
+                   struct ecshist_error *error)
 {
+    struct ehi_view view;
     bool next = false;
     int rc = check_append(log, position, records, count, first_seq, error);
     if (rc == ECSHIST_OK)
@@ -188,7 +206,10 @@ int ehi_log_append(struct ehi_log *log, struct ehi_position *position, struct eh
     if (rc == ECSHIST_OK && next)
         rc = begin_next(log, position, prefill_end(EHI_SEGMENT_HEADER_BYTES, log->segment_bytes),
                         error);
-    if (rc == ECSHIST_OK && fill_buffer(log, records, count, first_seq) != ECSHIST_OK)
+    if (rc == ECSHIST_OK)
+        rc = ehi_view_get(log, position->segment, position->offset, &view, error);
+    if (rc == ECSHIST_OK &&
+        fill_buffer(log, &view, position->offset, records, count, first_seq, offsets) != ECSHIST_OK)
         rc = ehi_fail_memory(error);
     if (rc == ECSHIST_OK)
         rc = write_frame(log, position, error);

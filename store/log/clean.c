@@ -1,8 +1,8 @@
 /*
  * Cleaning: a sealed segment is written anew without some of its records, and takes the old one's
- * place by one rename. Frames that keep all their records stay as they are, byte for byte.
+ * place by one rename. Frames that keep all their records stay as they are, byte for byte, where records are not compressed.
  */
-#include "base/hash.h"
+#include "codec/compress.h"
 #include "codec/record.h"
 #include "log/internal.h"
 
@@ -26,6 +26,11 @@ struct cleaning {
     int fd;
     uint64_t written;         /* bytes of the new file */
     struct ehi_buffer pieces; /* not written yet */
+    /* Where records are compressed: those of a frame expanded; the new file, and what is known of it. */
+    struct ehi_arena arena;
+    const uint8_t *map;
+    size_t map_bytes;
+    struct ehi_compressor *compressor;
 };
 
 static int cannot_write(struct cleaning *c)
@@ -44,48 +49,70 @@ static int flush_pieces(struct cleaning *c)
     return ECSHIST_OK;
 }
 
-static uint32_t count_kept(const struct cleaning *c, const struct ehi_frame *frame)
+/* The record stays. *record: as it was appended. */
+static int judge(struct cleaning *c, const struct ehi_frame *frame, struct ehi_slice stored,
+                 struct ehi_slice *record, bool *stays)
 {
-    struct ehi_slice rest = frame->payload, record;
-    uint32_t kept = 0;
-    while (ehi_records_next(&rest, &record))
-        kept += c->keep(c->context, record);
-    return kept;
+    int rc = ehi_log_expand(c->log, frame, stored, &c->arena, record, c->error);
+    *stays = rc == ECSHIST_OK && c->keep(c->context, *record);
+    return rc;
+}
+
+static int count_kept(struct cleaning *c, const struct ehi_frame *frame, uint32_t *kept)
+{
+    struct ehi_slice rest = frame->payload, stored, record;
+    int rc = ECSHIST_OK;
+    ehi_arena_reset(&c->arena);
+    *kept = 0;
+    while (rc == ECSHIST_OK && ehi_records_next(&rest, &stored)) {
+        bool stays;
+        rc = judge(c, frame, stored, &record, &stays);
+        *kept += stays;
+    }
+    return rc;
+}
+
+/* Compressed anew: what it referred to may be gone, and stands elsewhere in any case. */
+static int put_record(struct cleaning *c, struct ehi_slice record)
+{
+    int rc = c->compressor == NULL
+                 ? ehi_buffer_append(&c->pieces, record.data, record.length)
+                 : ehi_record_compress(c->compressor, c->map, c->written, record, &c->pieces);
+    return rc == ECSHIST_OK ? rc : ehi_fail_memory(c->error);
 }
 
 /* The frame with those of its records that stay, behind the pieces. */
 static int build_frame(struct cleaning *c, const struct ehi_frame *frame, uint32_t kept)
 {
-    struct ehi_slice rest = frame->payload, record;
+    struct ehi_slice rest = frame->payload, stored, record;
     size_t start = c->pieces.length;
     uint64_t first_seq = 0;
-    int rc = ehi_buffer_append_zeros(&c->pieces, EHI_FRAME_HEADER_BYTES);
-    while (rc == ECSHIST_OK && ehi_records_next(&rest, &record)) {
-        if (!c->keep(c->context, record))
+    if (ehi_buffer_append_zeros(&c->pieces, EHI_FRAME_HEADER_BYTES) != ECSHIST_OK)
+        return ehi_fail_memory(c->error);
+    ehi_arena_reset(&c->arena);
+    int rc = ECSHIST_OK;
+    while (rc == ECSHIST_OK && ehi_records_next(&rest, &stored)) {
+        bool stays;
+        rc = judge(c, frame, stored, &record, &stays);
+        if (rc != ECSHIST_OK || !stays)
             continue;
         if (first_seq == 0)
             first_seq = ehi_get_le64(record.data + EHI_REC_SEQ);
-        rc = ehi_buffer_append(&c->pieces, record.data, record.length);
+        rc = put_record(c, record);
     }
-    if (rc != ECSHIST_OK)
-        return ehi_fail_memory(c->error);
-    uint8_t *header = c->pieces.data + start;
-    size_t length = c->pieces.length - start;
-    ehi_put_le32(header + EHI_FRAME_MAGIC_AT, EHI_FRAME_MAGIC);
-    ehi_put_le32(header + EHI_FRAME_PAYLOAD_BYTES, (uint32_t)(length - EHI_FRAME_HEADER_BYTES));
-    ehi_put_le32(header + EHI_FRAME_RECORDS, kept);
-    ehi_put_le64(header + EHI_FRAME_FIRST_SEQ, first_seq);
-    ehi_put_le64(
-        header + EHI_FRAME_CHECKSUM,
-        ehi_hash64(header + EHI_FRAME_MAGIC_AT, length - EHI_FRAME_MAGIC_AT, c->log->seed));
-    return ECSHIST_OK;
+    if (rc == ECSHIST_OK)
+        ehi_frame_fill_header(c->pieces.data + start, c->pieces.length - start, kept, first_seq,
+                              c->log->seed);
+    return rc;
 }
 
 static int copy_frame(struct cleaning *c, const struct ehi_frame *frame)
 {
-    uint32_t kept = count_kept(c, frame);
-    int rc = ECSHIST_OK;
-    if (kept == frame->record_count)
+    uint32_t kept;
+    int rc = count_kept(c, frame, &kept);
+    if (rc != ECSHIST_OK)
+        return rc;
+    if (kept == frame->record_count && c->compressor == NULL)
         rc = ehi_buffer_append(&c->pieces, c->view.map + frame->offset, (size_t)frame->length) ==
                      ECSHIST_OK
                  ? ECSHIST_OK
@@ -97,8 +124,10 @@ static int copy_frame(struct cleaning *c, const struct ehi_frame *frame)
 
 static int count_frame(struct cleaning *c, const struct ehi_frame *frame)
 {
-    c->removed += frame->record_count - count_kept(c, frame);
-    return ECSHIST_OK;
+    uint32_t kept;
+    int rc = count_kept(c, frame, &kept);
+    c->removed += frame->record_count - kept;
+    return rc;
 }
 
 static int each_frame(struct cleaning *c, int (*visit)(struct cleaning *, const struct ehi_frame *))
@@ -125,7 +154,13 @@ static int seal_new(struct cleaning *c)
     void *map = mmap(NULL, (size_t)c->written, PROT_READ, MAP_SHARED, c->fd, 0);
     if (map == MAP_FAILED)
         return cannot_write(c);
-    struct ehi_view view = {c->view.segment, map, c->written, 0, c->view.next, true, c->cleaned_by};
+    struct ehi_view view = {.segment = c->view.segment,
+                            .map = map,
+                            .size = c->written,
+                            .next = c->view.next,
+                            .gaps = true,
+                            .compressed = c->view.compressed,
+                            .cleaned_by = c->cleaned_by};
     int rc = ehi_footer_make(c->log, &view, c->written, c->view.next, &footer, c->error);
     if (rc == ECSHIST_OK && ehi_footer_write(c->fd, &footer, c->written, c->written) != 0)
         rc = cannot_write(c);
@@ -134,15 +169,43 @@ static int seal_new(struct cleaning *c)
     return rc;
 }
 
+/* A map of what will be written, to compress against: as far as the old file and what a frame adds. */
+static int begin_compressing(struct cleaning *c)
+{
+    if (!c->view.compressed)
+        return ECSHIST_OK;
+    c->compressor = ehi_compressor_new();
+    if (c->compressor == NULL)
+        return ehi_fail_memory(c->error);
+    size_t bytes = (size_t)c->view.size * 2 + EHI_MAP_SLACK_BYTES;
+    void *map = mmap(NULL, bytes, PROT_READ, MAP_SHARED, c->fd, 0);
+    if (map == MAP_FAILED)
+        return cannot_write(c);
+    c->map = map;
+    c->map_bytes = bytes;
+    return ECSHIST_OK;
+}
+
+static void end_compressing(struct cleaning *c)
+{
+    ehi_compressor_free(c->compressor);
+    if (c->map != NULL)
+        munmap((void *)(uintptr_t)c->map, c->map_bytes);
+}
+
 static int write_new(struct cleaning *c)
 {
     uint8_t header[EHI_SEGMENT_HEADER_BYTES];
-    ehi_segment_fill_header(header, c->view.segment, c->log->store_id, c->cleaned_by);
+    ehi_segment_fill_header(header, c->view.segment, c->log->store_id,
+                            c->view.compressed ? EHI_FEATURE_COMPRESSED : 0, c->cleaned_by);
     if (ehi_buffer_append(&c->pieces, header, sizeof(header)) != ECSHIST_OK)
         return ehi_fail_memory(c->error);
-    int rc = each_frame(c, copy_frame);
+    int rc = begin_compressing(c);
+    if (rc == ECSHIST_OK)
+        rc = each_frame(c, copy_frame);
     if (rc == ECSHIST_OK)
         rc = flush_pieces(c);
+    end_compressing(c);
     if (rc == ECSHIST_OK)
         rc = seal_new(c);
     if (rc == ECSHIST_OK && ehi_sys_fsync(c->fd) != 0)
@@ -202,6 +265,7 @@ int ehi_log_clean(struct ehi_log *log, uint64_t segment, uint64_t cleaned_by, eh
     if (rc == ECSHIST_OK && c.removed > 0)
         rc = rewrite(&c, out);
     ehi_buffer_free(&c.pieces);
+    ehi_arena_free(&c.arena);
     return rc;
 }
 

@@ -45,7 +45,9 @@ bool ehi_frame_parse(const struct ehi_view *view, uint64_t offset, struct ehi_fr
     out->checksum = ehi_get_le64(at + EHI_FRAME_CHECKSUM);
     out->first_seq = ehi_get_le64(at + EHI_FRAME_FIRST_SEQ);
     out->next_seq = out->first_seq;
+    out->segment = view->segment;
     out->gaps = view->gaps;
+    out->compressed = view->compressed;
     *footer = magic == EHI_FOOTER_MAGIC;
     return parse_sane(out, magic);
 }
@@ -54,6 +56,18 @@ bool ehi_frame_intact(const uint8_t *map, const struct ehi_frame *frame, uint64_
 {
     const uint8_t *from = map + frame->offset + EHI_FRAME_MAGIC_AT;
     return ehi_hash64(from, (size_t)frame->length - EHI_FRAME_MAGIC_AT, seed) == frame->checksum;
+}
+
+void ehi_frame_fill_header(uint8_t *frame, size_t length, uint32_t count, uint64_t first_seq,
+                           uint64_t seed)
+{
+    ehi_put_le32(frame + EHI_FRAME_MAGIC_AT, EHI_FRAME_MAGIC);
+    ehi_put_le32(frame + EHI_FRAME_PAYLOAD_BYTES, (uint32_t)(length - EHI_FRAME_HEADER_BYTES));
+    ehi_put_le32(frame + EHI_FRAME_RECORDS, count);
+    ehi_put_le32(frame + EHI_FRAME_RESERVED, 0);
+    ehi_put_le64(frame + EHI_FRAME_FIRST_SEQ, first_seq);
+    ehi_put_le64(frame + EHI_FRAME_CHECKSUM,
+                 ehi_hash64(frame + EHI_FRAME_MAGIC_AT, length - EHI_FRAME_MAGIC_AT, seed));
 }
 
 bool ehi_records_next(struct ehi_slice *rest, struct ehi_slice *record)

@@ -40,10 +40,10 @@ struct ehi_segment {
     int fd;             /* to ask for its size; -1: not open, or it does not change any more */
     const uint8_t *map; /* NULL: not mapped yet */
     size_t map_bytes;
-    uint64_t size;       /* what of the map may be touched */
-    uint64_t footer;     /* offset of the footer's frame, checked; 0: none */
-    bool footer_checked; /* only done once the segment has a successor */
-    bool gaps;           /* as its header says; and cleaned_by */
+    uint64_t size;         /* what of the map may be touched */
+    uint64_t footer;       /* offset of the footer's frame, checked; 0: none */
+    bool footer_checked;   /* only done once the segment has a successor */
+    bool gaps, compressed; /* as its header says; and cleaned_by */
     uint64_t cleaned_by;
     uint64_t inode; /* of the file that is mapped */
 };
@@ -73,6 +73,7 @@ struct ehi_log {
     int write_fd;
     uint64_t write_segment; /* that write_fd is of; 0: none */
     struct ehi_buffer buffer;
+    struct ehi_compressor *compressor; /* of the segment that write_fd is of; NULL: none yet */
 };
 
 /* A segment as it was at one moment: what the hot paths look at without the mutex. */
@@ -80,9 +81,9 @@ struct ehi_view {
     uint64_t segment;
     const uint8_t *map;
     uint64_t size;
-    uint64_t footer; /* as in the segment */
-    uint64_t next;   /* the first seq of the segment after it; 0: it is the newest known */
-    bool gaps;       /* as in the segment, and cleaned_by */
+    uint64_t footer;       /* as in the segment */
+    uint64_t next;         /* the first seq of the segment after it; 0: it is the newest known */
+    bool gaps, compressed; /* as in the segment, and cleaned_by */
     uint64_t cleaned_by;
 };
 
@@ -109,7 +110,7 @@ int ehi_segment_list(int dirfd, struct ehi_buffer *out, struct ecshist_error *er
 /* Removes what was being made under this suffix when somebody died. */
 int ehi_segment_sweep(int dirfd, const char *suffix, struct ecshist_error *error) ECSHIST_CHECKED;
 void ehi_segment_fill_header(uint8_t *header, uint64_t first_seq, const uint8_t store_id[16],
-                             uint64_t cleaned_by);
+                             uint32_t features, uint64_t cleaned_by);
 uint64_t ehi_store_seed(const uint8_t store_id[16]);
 
 /* table.c */
@@ -129,6 +130,9 @@ int ehi_table_refresh(struct ehi_log *log, struct ecshist_error *error) ECSHIST_
  */
 bool ehi_frame_parse(const struct ehi_view *view, uint64_t offset, struct ehi_frame *out,
                      bool *footer);
+/* Makes the header of a frame of `length` bytes, its header included, whose records stand behind it. */
+void ehi_frame_fill_header(uint8_t *frame, size_t length, uint32_t count, uint64_t first_seq,
+                           uint64_t seed);
 bool ehi_frame_intact(const uint8_t *map, const struct ehi_frame *frame, uint64_t seed);
 /* All records are there, whole, and numbered one after the other, or rising. Sets next_seq. */
 bool ehi_frame_adds_up(struct ehi_frame *frame);

@@ -6,6 +6,7 @@
 #ifndef EHI_LOG_LOG_H
 #define EHI_LOG_LOG_H
 
+#include "base/arena.h"
 #include "base/bytes.h"
 #include "base/error.h"
 #include "codec/format.h"
@@ -62,11 +63,12 @@ enum ehi_verdict {
 }; /* damage is an error: DAMAGED */
 
 struct ehi_frame {
-    struct ehi_slice payload; /* mapped: records one behind the other */
+    struct ehi_slice payload; /* mapped: records as they are stored, one behind the other */
     uint32_t record_count;
     uint64_t segment, offset, length, checksum, first_seq;
     uint64_t next_seq; /* behind its last record; set once the records were looked at */
     bool gaps;         /* of a segment that was cleaned: seqs rise, but not by one */
+    bool compressed;   /* its records may be */
 };
 /* One cheap look (a frame header's bytes): nothing was written behind the position. */
 bool ehi_log_at_end(struct ehi_log *log, const struct ehi_position *position);
@@ -93,12 +95,13 @@ int ehi_log_settle(struct ehi_log *log, const struct ehi_position *tail,
 /*
  * Under the lock, at the tail: writes one frame of `count` stamped records and makes it durable
  * (fdatasync). Zero-fills ahead; seals and begins a new segment before, where the segment is full.
- * Moves *position (also when it fails after sealing). IO where nothing of the frame was written,
+ * Moves *position (also when it fails after sealing). offsets (may be NULL): where in the segment each record stands. IO where nothing of the frame was written,
  * OUTCOME_UNKNOWN where a write or flush of it failed, LIMIT, MISUSE (not at the tail, or seqs that
  * do not follow), DAMAGED (found when sealing).
  */
 int ehi_log_append(struct ehi_log *log, struct ehi_position *position, struct ehi_slice records,
-                   uint32_t count, uint64_t first_seq, struct ecshist_error *error) ECSHIST_CHECKED;
+                   uint32_t count, uint64_t first_seq, uint64_t *offsets,
+                   struct ecshist_error *error) ECSHIST_CHECKED;
 /*
  * Under the lock, at the tail: seals the newest segment and begins the next, where there is a frame in
  * it; so that all events up to here are in sealed segments. Errors as of ehi_log_append.
@@ -133,10 +136,12 @@ bool ehi_log_cleaned(struct ehi_log *log, uint64_t segment, uint64_t expired_by)
 int ehi_log_times(struct ehi_log *log, const struct ehi_position *tail, bool *any, int64_t *min_us,
                   int64_t *max_us, struct ecshist_error *error) ECSHIST_CHECKED;
 
-/* The record of an event, its checksum checked. hint: where in the active segment, 0 for none.
- * DAMAGED, NOT_FOUND. */
-int ehi_log_read(struct ehi_log *log, uint64_t seq, uint64_t hint_offset, struct ehi_slice *record,
-                 struct ecshist_error *error) ECSHIST_CHECKED;
+/*
+ * The record of an event as it was appended, its checksum checked: mapped, or in the arena. hint: where in the active
+ * segment, 0 for none. DAMAGED, NOT_FOUND, NO_MEMORY.
+ */
+int ehi_log_read(struct ehi_log *log, uint64_t seq, uint64_t hint_offset, struct ehi_arena *arena,
+                 struct ehi_slice *record, struct ecshist_error *error) ECSHIST_CHECKED;
 /* The position of the frame that holds seq, or of the first one behind it. For cursors. */
 int ehi_log_seek(struct ehi_log *log, uint64_t seq, struct ehi_position *out,
                  struct ecshist_error *error) ECSHIST_CHECKED;
@@ -153,9 +158,15 @@ int ehi_log_sizes(struct ehi_log *log, const struct ehi_position *tail, uint64_t
 int ehi_log_check_seal(struct ehi_log *log, uint64_t segment, struct ecshist_error *error)
     ECSHIST_CHECKED;
 
-/* Walks the records of a frame's payload: false at the end, or with rest->length > 0 at bad
- * lengths. */
+/*
+ * Walks the records of a frame's payload: false at the end, or with rest->length > 0 at bad
+ * lengths. A record is given as it is stored: its header's numbers are there, what follows may be compressed.
+ */
 bool ehi_records_next(struct ehi_slice *rest, struct ehi_slice *record);
+/* A stored record of a frame that ehi_log_next gave, as it was appended: mapped, or in the arena. DAMAGED, NO_MEMORY. */
+int ehi_log_expand(const struct ehi_log *log, const struct ehi_frame *frame,
+                   struct ehi_slice stored, struct ehi_arena *arena, struct ehi_slice *record,
+                   struct ecshist_error *error) ECSHIST_CHECKED;
 
 #ifdef ECSHIST_TEST_HOOKS
 /* Called, if not NULL, when a frame has become durable and its append has not returned yet. */

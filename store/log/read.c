@@ -1,4 +1,5 @@
 /* One event by its seq, and the place of one. Frames are walked by their headers, not hashed. */
+#include "codec/compress.h"
 #include "codec/record.h"
 #include "log/internal.h"
 
@@ -74,34 +75,45 @@ static int walk_log(struct ehi_log *log, uint64_t seq, struct ehi_view *view,
     return ECSHIST_OK;
 }
 
-/* A record at the offset that says it is this event, whole by its checksum. */
-static bool record_at(const struct ehi_log *log, const struct ehi_view *view, uint64_t offset,
-                      uint64_t seq, struct ehi_slice *record)
+/* What is read, and where to. */
+struct reading {
+    const struct ehi_log *log;
+    const struct ehi_view *view;
+    uint64_t seq;
+    struct ehi_arena *arena;
+    struct ehi_slice *record;
+};
+
+/* A stored record that says it is this event: as it was appended, whole by its checksum. OK, DAMAGED, NO_MEMORY. */
+static int take_record(const struct reading *r, uint64_t offset, struct ehi_slice stored)
 {
-    if (offset % 8 != 0 || offset > view->size)
-        return false;
-    struct ehi_slice rest = ehi_slice(view->map + offset, (size_t)(view->size - offset)), found;
-    if (!ehi_records_next(&rest, &found) || ehi_get_le64(found.data + EHI_REC_SEQ) != seq)
-        return false;
-    if (!ehi_record_intact(found, log->seed))
-        return false;
-    *record = found;
-    return true;
+    if (ehi_get_le64(stored.data + EHI_REC_SEQ) != r->seq)
+        return ECSHIST_DAMAGED;
+    if (r->view->compressed && ehi_record_is_compressed(stored))
+        return ehi_record_expand(r->view->map, offset, stored, r->log->seed, r->arena, r->record);
+    if (!ehi_record_intact(stored, r->log->seed))
+        return ECSHIST_DAMAGED;
+    *r->record = stored;
+    return ECSHIST_OK;
 }
 
-static bool record_in_frame(const struct ehi_log *log, const struct ehi_frame *frame, uint64_t seq,
-                            struct ehi_slice *record)
+static int record_at(const struct reading *r, uint64_t offset)
+{
+    const struct ehi_view *view = r->view;
+    if (offset % 8 != 0 || offset < EHI_SEGMENT_HEADER_BYTES || offset > view->size)
+        return ECSHIST_DAMAGED;
+    struct ehi_slice rest = ehi_slice(view->map + offset, (size_t)(view->size - offset)), found;
+    return ehi_records_next(&rest, &found) ? take_record(r, offset, found) : ECSHIST_DAMAGED;
+}
+
+static int record_in_frame(const struct reading *r, const struct ehi_frame *frame)
 {
     struct ehi_slice rest = frame->payload, found;
     for (uint64_t i = frame->first_seq; ehi_records_next(&rest, &found); i++) {
-        if ((frame->gaps ? ehi_get_le64(found.data + EHI_REC_SEQ) : i) != seq)
-            continue;
-        if (ehi_get_le64(found.data + EHI_REC_SEQ) != seq || !ehi_record_intact(found, log->seed))
-            return false;
-        *record = found;
-        return true;
+        if ((frame->gaps ? ehi_get_le64(found.data + EHI_REC_SEQ) : i) == r->seq)
+            return take_record(r, (uint64_t)(found.data - r->view->map), found);
     }
-    return false;
+    return ECSHIST_DAMAGED;
 }
 
 /* That it is not there is believed where the segment is whole: a damaged one may have lost sight of
@@ -114,25 +126,28 @@ static int expired(struct ehi_log *log, uint64_t segment, uint64_t seq, struct e
     return ehi_fail(error, ECSHIST_NOT_FOUND, "event %llu has expired", EHI_NAME_OF(seq));
 }
 
-int ehi_log_read(struct ehi_log *log, uint64_t seq, uint64_t hint_offset, struct ehi_slice *record,
-                 struct ecshist_error *error)
+int ehi_log_read(struct ehi_log *log, uint64_t seq, uint64_t hint_offset, struct ehi_arena *arena,
+                 struct ehi_slice *record, struct ecshist_error *error)
 {
     struct ehi_view view;
+    const struct reading reading = {log, &view, seq, arena, record};
     struct ehi_position at;
     struct ehi_frame frame;
-    enum walk walk;
+    enum walk walk = WALK_BAD;
     int rc = ehi_view_holding(log, seq, &view, error);
     if (rc == ECSHIST_OK && hint_offset >= view.size && view.next == 0)
         rc = ehi_view_get(log, view.segment, UINT64_MAX, &view, error);
     if (rc != ECSHIST_OK)
         return rc;
-    if (hint_offset != 0 && record_at(log, &view, hint_offset, seq, record))
-        return ECSHIST_OK;
-    rc = walk_log(log, seq, &view, &at, &frame, &walk, error);
-    if (rc != ECSHIST_OK)
-        return rc;
-    if (walk == WALK_FOUND && record_in_frame(log, &frame, seq, record))
-        return ECSHIST_OK;
+    int found = hint_offset != 0 ? record_at(&reading, hint_offset) : ECSHIST_DAMAGED;
+    if (found == ECSHIST_DAMAGED) {
+        rc = walk_log(log, seq, &view, &at, &frame, &walk, error);
+        if (rc != ECSHIST_OK)
+            return rc;
+        found = walk == WALK_FOUND ? record_in_frame(&reading, &frame) : ECSHIST_DAMAGED;
+    }
+    if (found != ECSHIST_DAMAGED)
+        return found == ECSHIST_OK ? ECSHIST_OK : ehi_fail_memory(error);
     if (view.gaps && seq < view.cleaned_by && (walk == WALK_FOUND || walk == WALK_FOOTER))
         return expired(log, view.segment, seq, error);
     if (walk == WALK_FOUND)
@@ -142,6 +157,22 @@ int ehi_log_read(struct ehi_log *log, uint64_t seq, uint64_t hint_offset, struct
         return ehi_damaged(log, view.segment, at.offset, at.next_seq,
                            "no frame begins where one should", error);
     return ehi_fail(error, ECSHIST_NOT_FOUND, "the log has no event %llu", EHI_NAME_OF(seq));
+}
+
+int ehi_log_expand(const struct ehi_log *log, const struct ehi_frame *frame,
+                   struct ehi_slice stored, struct ehi_arena *arena, struct ehi_slice *record,
+                   struct ecshist_error *error)
+{
+    *record = stored;
+    if (!frame->compressed || !ehi_record_is_compressed(stored))
+        return ECSHIST_OK;
+    const uint8_t *segment = frame->payload.data - EHI_FRAME_HEADER_BYTES - frame->offset;
+    uint64_t offset = (uint64_t)(stored.data - segment);
+    int rc = ehi_record_expand(segment, offset, stored, log->seed, arena, record);
+    if (rc == ECSHIST_DAMAGED)
+        return ehi_damaged(log, frame->segment, offset, ehi_get_le64(stored.data + EHI_REC_SEQ),
+                           "the event's record is not whole, or what it refers to is not", error);
+    return rc == ECSHIST_OK ? rc : ehi_fail_memory(error);
 }
 
 int ehi_log_seek(struct ehi_log *log, uint64_t seq, struct ehi_position *out,

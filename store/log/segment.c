@@ -34,14 +34,15 @@ uint64_t ehi_store_seed(const uint8_t store_id[16])
 }
 
 void ehi_segment_fill_header(uint8_t *header, uint64_t first_seq, const uint8_t store_id[16],
-                             uint64_t cleaned_by)
+                             uint32_t features, uint64_t cleaned_by)
 {
     memset(header, 0, EHI_SEGMENT_HEADER_BYTES);
     memcpy(header + EHI_SEG_MAGIC, EHI_SEGMENT_MAGIC, 8);
     ehi_put_le32(header + EHI_SEG_VERSION, EHI_FORMAT_VERSION);
     ehi_put_le32(header + EHI_SEG_HEADER_BYTES, EHI_SEGMENT_HEADER_BYTES);
     memcpy(header + EHI_SEG_STORE_ID, store_id, 16);
-    ehi_put_le32(header + EHI_SEG_INCOMPATIBLE, cleaned_by != 0 ? EHI_FEATURE_GAPS : 0);
+    ehi_put_le32(header + EHI_SEG_INCOMPATIBLE,
+                 features | (cleaned_by != 0 ? EHI_FEATURE_GAPS : 0));
     ehi_put_le64(header + EHI_SEG_FIRST_SEQ, first_seq);
     ehi_put_le64(header + EHI_SEG_CLEANED_BY, cleaned_by);
     ehi_put_le64(header + EHI_SEG_CHECKSUM, ehi_hash64(header, EHI_SEG_CHECKSUM, 0));
@@ -64,7 +65,7 @@ int ehi_segment_check_bytes(const uint8_t *header, uint64_t first_seq, const uin
     if (ehi_get_le32(header + EHI_SEG_VERSION) != EHI_FORMAT_VERSION ||
         ehi_get_le32(header + EHI_SEG_HEADER_BYTES) != EHI_SEGMENT_HEADER_BYTES)
         return bad_header(first_seq, ECSHIST_FORMAT, "it is of an unknown version", error);
-    if ((ehi_get_le32(header + EHI_SEG_INCOMPATIBLE) & ~EHI_FEATURE_GAPS) != 0)
+    if ((ehi_get_le32(header + EHI_SEG_INCOMPATIBLE) & ~EHI_FEATURES_KNOWN) != 0)
         return bad_header(first_seq, ECSHIST_FORMAT, "it has features unknown here", error);
     if (store_id != NULL && memcmp(header + EHI_SEG_STORE_ID, store_id, 16) != 0)
         return bad_header(first_seq, ECSHIST_FORMAT, "it is of another store", error);
@@ -88,7 +89,7 @@ int ehi_segment_check_header(int fd, uint64_t first_seq, const uint8_t *store_id
 static int fill_new(int fd, uint64_t first_seq, const uint8_t store_id[16], uint64_t size)
 {
     uint8_t header[EHI_SEGMENT_HEADER_BYTES];
-    ehi_segment_fill_header(header, first_seq, store_id, 0);
+    ehi_segment_fill_header(header, first_seq, store_id, EHI_FEATURE_COMPRESSED, 0);
     if (ehi_sys_pwrite_all(fd, header, sizeof(header), 0, NULL) != 0)
         return -1;
     if (ehi_sys_zero(fd, sizeof(header), size) != 0)

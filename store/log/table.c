@@ -1,4 +1,5 @@
 #include "base/hash.h"
+#include "codec/compress.h"
 #include "log/internal.h"
 
 #include <errno.h>
@@ -37,6 +38,7 @@ void ehi_log_close(struct ehi_log *log)
     ehi_sys_close(log->write_fd);
     ehi_sys_close(log->dirfd);
     ehi_buffer_free(&log->buffer);
+    ehi_compressor_free(log->compressor);
     pthread_mutex_destroy(&log->tables);
     pthread_mutex_destroy(&log->writer);
     free(log->path);
@@ -258,7 +260,9 @@ static int map_segment(struct ehi_log *log, struct ehi_segment *segment, uint64_
     }
     segment->map = map;
     segment->map_bytes = (size_t)bytes;
-    segment->gaps = (ehi_get_le32(segment->map + EHI_SEG_INCOMPATIBLE) & EHI_FEATURE_GAPS) != 0;
+    uint32_t features = ehi_get_le32(segment->map + EHI_SEG_INCOMPATIBLE);
+    segment->gaps = (features & EHI_FEATURE_GAPS) != 0;
+    segment->compressed = (features & EHI_FEATURE_COMPRESSED) != 0;
     segment->cleaned_by = segment->gaps ? ehi_get_le64(segment->map + EHI_SEG_CLEANED_BY) : 0;
     return ECSHIST_OK;
 }
@@ -334,9 +338,13 @@ static int get_view(struct ehi_log *log, uint64_t seq, bool exact, uint64_t need
     if (rc != ECSHIST_OK)
         return rc;
     const struct ehi_segment *segment = log->segments[i];
-    *out =
-        (struct ehi_view){segment->first_seq, segment->map,       segment->size, segment->footer, 0,
-                          segment->gaps,      segment->cleaned_by};
+    *out = (struct ehi_view){.segment = segment->first_seq,
+                             .map = segment->map,
+                             .size = segment->size,
+                             .footer = segment->footer,
+                             .gaps = segment->gaps,
+                             .compressed = segment->compressed,
+                             .cleaned_by = segment->cleaned_by};
     if (i + 1 < log->segment_count)
         out->next = log->segments[i + 1]->first_seq;
     return ECSHIST_OK;

@@ -150,8 +150,12 @@ static int expire(struct compaction *c)
 static int read_expiry(struct compaction *c, const struct ehi_db_entry *entry)
 {
     struct ehi_slice record;
-    int rc = ehi_log_read(c->store->log, entry->seq, entry->offset, &record, c->error);
-    return rc == ECSHIST_OK ? ehi_expired_add(&c->expired, record, c->error) : rc;
+    struct ehi_arena arena = {0};
+    int rc = ehi_log_read(c->store->log, entry->seq, entry->offset, &arena, &record, c->error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_expired_add(&c->expired, record, c->error);
+    ehi_arena_free(&arena);
+    return rc;
 }
 
 /* All history-expired that there are: the index has where they stand. */

@@ -266,7 +266,7 @@ static int revision_time(struct planning *p, const struct ehi_revision *r, int64
     *out_us = r->created_at_us;
     if (*out_us != EHI_TIME_NONE)
         return ECSHIST_OK;
-    int rc = ehi_log_read(p->log, r->document_seq, 0, &record, p->error);
+    int rc = ehi_log_read(p->log, r->document_seq, 0, &p->scratch, &record, p->error);
     if (rc == ECSHIST_OK)
         *out_us = (int64_t)ehi_get_le64(record.data + EHI_REC_TIME);
     return rc;
@@ -309,7 +309,7 @@ static int plan_own_event(struct planning *p, struct ehi_planned_service *s,
     struct ehi_slice record;
     if (entry->type == EHI_HISTORY_EXPIRED)
         return ECSHIST_OK;
-    int rc = ehi_log_read(p->log, entry->seq, entry->offset, &record, p->error);
+    int rc = ehi_log_read(p->log, entry->seq, entry->offset, &p->scratch, &record, p->error);
     if (rc != ECSHIST_OK)
         return rc;
     if ((int64_t)ehi_get_le64(record.data + EHI_REC_TIME) >= p->plan->retention.cutoff_us) {
@@ -398,17 +398,20 @@ static int follow_event(struct ehi_plan *plan, const struct ehi_event *event)
     return rc == ECSHIST_OK ? follow_references(plan, event) : rc;
 }
 
-static int follow_frame(struct ehi_plan *plan, const struct ehi_frame *frame,
-                        struct ehi_arena *arena, struct ecshist_error *error)
+static int follow_frame(struct ehi_plan *plan, const struct ehi_log *log,
+                        const struct ehi_frame *frame, struct ehi_arena *arena,
+                        struct ecshist_error *error)
 {
-    struct ehi_slice rest = frame->payload, record;
+    struct ehi_slice rest = frame->payload, stored, record;
     int rc = ECSHIST_OK;
-    while (rc == ECSHIST_OK && ehi_records_next(&rest, &record)) {
+    while (rc == ECSHIST_OK && ehi_records_next(&rest, &stored)) {
         struct ehi_event event;
-        if (ehi_get_le16(record.data + EHI_REC_TYPE) == EHI_HISTORY_EXPIRED)
+        if (ehi_get_le16(stored.data + EHI_REC_TYPE) == EHI_HISTORY_EXPIRED)
             continue;
         ehi_arena_reset(arena);
-        rc = ehi_event_decode(record, arena, &event, error);
+        rc = ehi_log_expand(log, frame, stored, arena, &record, error);
+        if (rc == ECSHIST_OK)
+            rc = ehi_event_decode(record, arena, &event, error);
         if (rc == ECSHIST_OK && follow_event(plan, &event) != ECSHIST_OK)
             rc = ehi_fail_memory(error);
     }
@@ -429,7 +432,7 @@ int ehi_plan_follow(struct ehi_plan *plan, struct ehi_log *log, uint64_t next_se
                           "the log ends before event %llu, which the index has",
                           (unsigned long long)plan->seen.next_seq);
         if (rc == ECSHIST_OK)
-            rc = follow_frame(plan, &frame, &arena, error);
+            rc = follow_frame(plan, log, &frame, &arena, error);
     }
     ehi_arena_free(&arena);
     return rc;

@@ -99,7 +99,7 @@ static int fold_deployment(const struct ehi_view_source *source, uint64_t id,
                            struct ehi_deployment *out, struct ecshist_error *error)
 {
     struct view_events events;
-    view_events(&events, source, id, moment);
+    view_events(&events, source, id, moment, arena);
     struct ehi_slice record = EHI_SLICE_EMPTY;
     int rc;
     for (;;) {
@@ -164,7 +164,8 @@ int view_revision_at(const struct ehi_view_source *source, uint64_t id,
                      struct ehi_revision *out, bool *found, struct ecshist_error *error)
 {
     struct view_events events;
-    view_events(&events, source, id, moment);
+    struct ehi_arena scratch = {0};
+    view_events(&events, source, id, moment, &scratch);
     struct ehi_revision revision = {.first_seq = 0};
     struct ehi_slice record = EHI_SLICE_EMPTY, newest = EHI_SLICE_EMPTY;
     uint64_t newest_seq = 0;
@@ -180,13 +181,11 @@ int view_revision_at(const struct ehi_view_source *source, uint64_t id,
     }
     view_events_end(&events);
     *found = newest.data != NULL;
-    if (rc != ECSHIST_OK || !*found)
-        return rc;
-    struct ehi_arena scratch = {0};
-    rc = take_document(&revision, newest, newest_seq, &scratch, error);
-    if (rc == ECSHIST_OK)
+    if (rc == ECSHIST_OK && *found)
+        rc = take_document(&revision, newest, newest_seq, &scratch, error);
+    if (rc == ECSHIST_OK && *found)
         rc = view_own_revision(&revision, arena, error);
-    if (rc == ECSHIST_OK)
+    if (rc == ECSHIST_OK && *found)
         *out = revision;
     ehi_arena_free(&scratch);
     return rc;

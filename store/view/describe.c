@@ -190,7 +190,7 @@ int ehi_view_timeline(const struct ehi_view_source *source, const char *arn,
     struct ehi_answer answer = {.kind = EHI_ANSWER_TIMELINE};
     size_t capacity = 0;
     struct view_events events;
-    view_events(&events, source, id, &moment);
+    view_events(&events, source, id, &moment, arena);
     struct ehi_slice record = EHI_SLICE_EMPTY;
     for (;;) {
         rc = view_events_next(&events, &record, error);

@@ -20,9 +20,10 @@ int view_moment(const struct ehi_view_source *source, const struct ecshist_as_of
 }
 
 void view_events(struct view_events *events, const struct ehi_view_source *source,
-                 uint64_t subject_id, const struct view_moment *moment)
+                 uint64_t subject_id, const struct view_moment *moment, struct ehi_arena *arena)
 {
     events->source = source;
+    events->arena = arena;
     events->moment = *moment;
     events->count = 0;
     events->next = 0;
@@ -88,7 +89,8 @@ static int next_event(struct view_events *events, bool ignored_too, struct ehi_s
         const struct ehi_db_entry *entry = &events->entry;
         if (!ignored_too && (entry->flags & EHI_EVENT_IGNORED) != 0)
             continue;
-        rc = ehi_log_read(events->source->log, entry->seq, entry->offset, out, error);
+        rc =
+            ehi_log_read(events->source->log, entry->seq, entry->offset, events->arena, out, error);
         if (rc == ECSHIST_OK)
             rc = view_has_happened(&events->moment, *out, entry->seq, &happened, error);
         if (rc != ECSHIST_OK)

@@ -20,16 +20,17 @@ int view_moment(const struct ehi_view_source *source, const struct ecshist_as_of
 struct view_events {
     const struct ehi_view_source *source;
     struct view_moment moment;
+    struct ehi_arena *arena;
     struct ehi_db_walk walk;
     struct ehi_db_entry entries[EHI_DB_CHUNK];
     unsigned count, next;
     struct ehi_db_entry entry; /* of the record given last */
 };
 
-/* A subject's events up to the moment, in seq order. view_events_end always. */
+/* A subject's events up to the moment, in seq order; records in the arena where they are not mapped. view_events_end always. */
 void view_events(struct view_events *events, const struct ehi_view_source *source,
-                 uint64_t subject_id, const struct view_moment *moment);
-/* *out is the stored record, mapped; its data is NULL behind the last. */
+                 uint64_t subject_id, const struct view_moment *moment, struct ehi_arena *arena);
+/* *out is the record as it was appended; its data is NULL behind the last. */
 int view_events_next(struct view_events *events, struct ehi_slice *out, struct ecshist_error *error)
     ECSHIST_CHECKED;
 /* The same, without those that were ignored when they came: the views pass over them for good. */

@@ -48,7 +48,7 @@ static int look_at_first_event(const struct fold *f, struct service_then *s,
     bool happened = seq <= f->moment->seq;
     if (f->moment->kind == VIEW_AT_TIME) {
         struct ehi_slice record;
-        int rc = ehi_log_read(f->source->log, seq, 0, &record, error);
+        int rc = ehi_log_read(f->source->log, seq, 0, f->arena, &record, error);
         if (rc == ECSHIST_OK)
             rc = view_has_happened(f->moment, record, seq, &happened, error);
         if (rc != ECSHIST_OK)
@@ -84,12 +84,14 @@ static int look_at_revision(const struct fold *f, struct service_then *s, uint64
                             struct ecshist_error *error)
 {
     struct view_events events;
-    view_events(&events, f->source, id, f->moment);
+    struct ehi_arena records = {0};
+    view_events(&events, f->source, id, f->moment, &records);
     struct ehi_slice record;
     int rc = view_events_next_applied(&events, &record, error);
     if (rc == ECSHIST_OK && record.data != NULL)
         exists_since(s, events.entry.seq);
     view_events_end(&events);
+    ehi_arena_free(&records);
     return rc;
 }
 
@@ -153,7 +155,8 @@ static int restate(struct fold *f, struct service_then *s, struct ehi_slice reco
 static int fold_own_events(struct fold *f, struct service_then *s, struct ecshist_error *error)
 {
     struct view_events events;
-    view_events(&events, f->source, s->id, f->moment);
+    struct ehi_arena records = {0};
+    view_events(&events, f->source, s->id, f->moment, &records);
     struct ehi_slice record;
     int rc;
     for (;;) {
@@ -168,6 +171,7 @@ static int fold_own_events(struct fold *f, struct service_then *s, struct ecshis
             break;
     }
     view_events_end(&events);
+    ehi_arena_free(&records);
     return rc;
 }
 
@@ -178,7 +182,7 @@ static int revive(struct fold *f, struct service_then *s, uint64_t created_seq,
     if (created_seq < s->deleted_seq || created_seq < s->revived_seq || s->deleted_seq == 0)
         return ECSHIST_OK;
     struct ehi_slice record;
-    int rc = ehi_log_read(f->source->log, created_seq, 0, &record, error);
+    int rc = ehi_log_read(f->source->log, created_seq, 0, f->arena, &record, error);
     if (rc != ECSHIST_OK)
         return rc;
     struct ehi_event event;
