@@ -13,9 +13,8 @@ struct ecshist_cursor {
     uint64_t expired_seq;   /* of the newest history-expired then */
     bool doubtful;          /* the frame may hold events that have expired */
     struct ehi_arena arena; /* of the event given last */
-    struct ehi_slice
-        stored; /* a record in the segment: that looked at last, and that of the event given last */
-    struct ehi_slice given;
+    struct ehi_stored stored,
+        given; /* the record looked at last, and that of the event given last */
     struct ecshist_event event;
 };
 
@@ -118,13 +117,13 @@ static int next_in_frame(struct ecshist_cursor *cursor, struct ehi_slice *record
                          struct ecshist_error *error)
 {
     *found = false;
-    while (!*found && ehi_records_next(&cursor->rest, &cursor->stored)) {
-        uint64_t seq = ehi_get_le64(cursor->stored.data + EHI_REC_SEQ);
+    while (!*found && ehi_stored_next(&cursor->rest, cursor->frame.compressed, &cursor->stored)) {
+        uint64_t seq = cursor->stored.seq;
         bool expired = false;
         if (seq < cursor->from_seq)
             continue;
         ehi_arena_reset(&cursor->arena);
-        int rc = ehi_log_expand(cursor->store->log, &cursor->frame, cursor->stored, &cursor->arena,
+        int rc = ehi_log_expand(cursor->store->log, &cursor->frame, &cursor->stored, &cursor->arena,
                                 record, error);
         if (rc == ECSHIST_OK)
             rc = has_expired(cursor, *record, &expired, error);
@@ -214,7 +213,7 @@ ECSHIST_API int ecshist_cursor_wait(ecshist_cursor *cursor, uint32_t timeout_ms,
 ECSHIST_API void ecshist_cursor_frame_info(const ecshist_cursor *cursor,
                                            struct ecshist_frame_info *info)
 {
-    const uint8_t *record = cursor->given.data;
+    const uint8_t *record = cursor->given.bytes.data;
     struct ecshist_frame_info all = ECSHIST_FRAME_INFO_INIT;
     if (record != NULL) {
         all.segment_first_seq = cursor->frame.segment;
@@ -224,8 +223,8 @@ ECSHIST_API void ecshist_cursor_frame_info(const ecshist_cursor *cursor,
         all.frame_record_count = cursor->frame.record_count;
         all.record_offset = cursor->frame.offset + EHI_FRAME_HEADER_BYTES +
                             (uint64_t)(record - cursor->frame.payload.data);
-        all.record_length = (uint32_t)cursor->given.length;
-        all.record_checksum = ehi_get_le32(record + EHI_REC_CHECKSUM);
+        all.record_length = (uint32_t)cursor->given.bytes.length;
+        all.record_checksum = cursor->given.checksum;
     }
     all.size = info->size;
     memcpy(info, &all, all.size < sizeof(all) ? all.size : sizeof(all));

@@ -1,20 +1,12 @@
 /*
- * content = TOKEN …, until the record's subject, id and body are there
- * TOKEN   = varint(n * 2), n bytes           these bytes
- *         | varint(n * 2 + 1), varint(d)     the n bytes of the segment that begin d before the record
- * varint  = 7 bits a byte, the lowest first, the highest bit set where more follow
- *
- * What is copied are bytes of the segment as they stand there, never the outcome of another copy: a record is expanded in one
- * step, whatever it refers to.
+ * What to copy is found in two ways: whole texts (ARNs) by their hash, which is quick and finds what one event has of another;
+ * and, in large bodies, any 8 bytes that a large body before had. What is found is compared, and never taken on trust.
  */
 #include "codec/compress.h"
 
 #include "base/hash.h"
 #include "codec/format.h"
-#include "codec/record.h"
-#include "model/event.h"
 
-#include <ecshist/limits.h>
 #include <stdlib.h>
 
 enum {
@@ -59,6 +51,7 @@ struct writing {
     struct ehi_buffer *buffer;
     uint64_t record_offset;
     const uint8_t *plain;
+    unsigned size_bytes;
     size_t length, literal_from; /* bytes from literal_from on are not written yet */
     bool document;
     struct pending pending[PENDING];
@@ -118,7 +111,7 @@ static void put_literal(struct writing *w, size_t end)
     size_t from = w->literal_from, length = end - from;
     if (length == 0)
         return;
-    put_varint(w->buffer, (uint64_t)length * 2);
+    put_varint(w->buffer, (uint64_t)length * 3);
     uint64_t offset = w->buffer_offset + w->buffer->length;
     memcpy(w->buffer->data + w->buffer->length, w->plain + from, length);
     w->buffer->length += length;
@@ -135,7 +128,7 @@ static void put_literal(struct writing *w, size_t end)
 static void put_copy(struct writing *w, size_t at, size_t length, uint64_t offset)
 {
     put_literal(w, at);
-    put_varint(w->buffer, (uint64_t)length * 2 + 1);
+    put_varint(w->buffer, (uint64_t)length * 3 + 1);
     put_varint(w->buffer, w->record_offset - offset);
     w->literal_from = at + length;
 }
@@ -219,35 +212,45 @@ static void compress_body(struct writing *w, size_t at)
     }
 }
 
-static void finish(struct writing *w, struct ehi_slice record)
+static uint64_t zigzag(int64_t number)
 {
-    struct ehi_buffer *buffer = w->buffer;
-    size_t start = (size_t)(w->record_offset - w->buffer_offset);
-    size_t content = start + EHI_RECORD_HEADER_BYTES, bytes = buffer->length - content;
-    if (bytes + 8 > w->length) {
-        memcpy(buffer->data + start, record.data, record.length);
-        buffer->length = start + record.length;
-        return;
-    }
-    while (buffer->length % 8 != 0)
-        buffer->data[buffer->length++] = 0;
-    memcpy(buffer->data + start, record.data, EHI_RECORD_HEADER_BYTES);
-    ehi_put_le32(buffer->data + start + EHI_REC_BYTES, (uint32_t)(buffer->length - start));
-    ehi_put_le32(buffer->data + start + EHI_REC_COMPRESSED_BYTES, (uint32_t)bytes);
+    return (uint64_t)number << 1 ^ (0 - ((uint64_t)number >> 63));
 }
 
-/* A history-expired is looked for by its header and read before all others: it stays as it is. */
-static bool worth_it(const struct writing *w, struct ehi_slice record)
+/* How long it becomes is put in at the end: in as many bytes as the longest would take. */
+static void begin_record(struct writing *w, struct ehi_slice record)
 {
-    return ehi_get_le16(record.data + EHI_REC_TYPE) != EHI_HISTORY_EXPIRED &&
-           w->record_offset + record.length < UINT32_MAX;
+    struct ehi_buffer *out = w->buffer;
+    const uint8_t *from = record.data;
+    int64_t time_us = (int64_t)ehi_get_le64(from + EHI_REC_TIME);
+    w->size_bytes = record.length + EHI_COMPRESSED_MORE_BYTES < 1 << 14 ? 2 : 4;
+    out->length += w->size_bytes;
+    memcpy(out->data + out->length, from + EHI_REC_CHECKSUM, 4);
+    out->length += 4;
+    put_varint(out, ehi_get_le64(from + EHI_REC_SEQ));
+    put_varint(out, (uint64_t)time_us);
+    put_varint(out,
+               zigzag((int64_t)(ehi_get_le64(from + EHI_REC_RECORDED_AT) - (uint64_t)time_us)));
+    put_varint(out,
+               ehi_get_le16(from + EHI_REC_TYPE) * 2u + (ehi_get_le16(from + EHI_REC_FLAGS) & 1u));
+    put_varint(out, ehi_get_le16(from + EHI_REC_SUBJECT_BYTES));
+    put_varint(out, ehi_get_le16(from + EHI_REC_ID_BYTES));
+    put_varint(out, ehi_get_le32(from + EHI_REC_BODY_BYTES));
+}
+
+static void end_record(const struct writing *w)
+{
+    uint8_t *at = w->buffer->data + (w->record_offset - w->buffer_offset);
+    uint64_t bytes = (uint64_t)(w->buffer->data + w->buffer->length - at) - w->size_bytes;
+    for (unsigned i = 0; i < w->size_bytes; i++, bytes >>= 7)
+        at[i] = (uint8_t)((bytes & 0x7f) | (i + 1 < w->size_bytes ? 0x80 : 0));
 }
 
 int ehi_record_compress(struct ehi_compressor *compressor, const uint8_t *segment,
                         uint64_t buffer_offset, struct ehi_slice record, struct ehi_buffer *buffer)
 {
-    /* A literal's head and a copy take less than what is copied: but for one head it never grows. */
-    int rc = ehi_buffer_reserve(buffer, record.length + 64);
+    /* A literal's head and a copy together take less than what is copied: but for one head it never grows. */
+    int rc = ehi_buffer_reserve(buffer, record.length + EHI_COMPRESSED_MORE_BYTES + 64);
     if (rc != ECSHIST_OK)
         return rc;
     size_t subject = ehi_get_le16(record.data + EHI_REC_SUBJECT_BYTES);
@@ -261,101 +264,11 @@ int ehi_record_compress(struct ehi_compressor *compressor, const uint8_t *segmen
                         .plain = record.data + EHI_RECORD_HEADER_BYTES,
                         .length = subject + id + body,
                         .document = body >= LEAST_DOCUMENT};
-    if (!worth_it(&w, record))
-        return ehi_buffer_append(buffer, record.data, record.length);
-    buffer->length += EHI_RECORD_HEADER_BYTES;
+    begin_record(&w, record);
     if (subject >= LEAST_TEXT)
         (void)put_text(&w, 0, subject);
     compress_body(&w, subject + id);
     put_literal(&w, w.length);
-    finish(&w, record);
-    return ECSHIST_OK;
-}
-
-/* -- reading ----------------------------------------------------------------------------------- */
-
-bool ehi_record_is_compressed(struct ehi_slice stored)
-{
-    return ehi_get_le32(stored.data + EHI_REC_COMPRESSED_BYTES) != 0;
-}
-
-struct tokens {
-    const uint8_t *next, *end;
-};
-
-/* A number of up to 35 bits; more than any that can stand here where the bytes are none. */
-static uint64_t get_varint(struct tokens *tokens)
-{
-    uint64_t number = 0;
-    for (unsigned shift = 0; shift < 35 && tokens->next < tokens->end; shift += 7) {
-        uint8_t byte = *tokens->next++;
-        number |= (uint64_t)(byte & 0x7f) << shift;
-        if ((byte & 0x80) == 0)
-            return number;
-    }
-    return UINT64_MAX;
-}
-
-/* One token's bytes; NULL where it is not right. */
-static const uint8_t *token(struct tokens *tokens, const uint8_t *segment, uint64_t offset,
-                            uint64_t *length)
-{
-    uint64_t number = get_varint(tokens);
-    *length = number / 2;
-    if (number == UINT64_MAX)
-        return NULL;
-    if (number % 2 == 0) {
-        const uint8_t *bytes = tokens->next;
-        if (*length > (uint64_t)(tokens->end - bytes))
-            return NULL;
-        tokens->next += *length;
-        return bytes;
-    }
-    uint64_t distance = get_varint(tokens);
-    if (distance > offset - EHI_SEGMENT_HEADER_BYTES || *length > distance)
-        return NULL;
-    return segment + (offset - distance);
-}
-
-static bool expand(const uint8_t *segment, uint64_t offset, struct ehi_slice content, uint8_t *out,
-                   size_t size)
-{
-    struct tokens tokens = {content.data, content.data + content.length};
-    while (size > 0) {
-        uint64_t length;
-        const uint8_t *bytes = token(&tokens, segment, offset, &length);
-        if (bytes == NULL || length == 0 || length > size)
-            return false;
-        memcpy(out, bytes, (size_t)length);
-        out += length;
-        size -= (size_t)length;
-    }
-    return tokens.next == tokens.end;
-}
-
-int ehi_record_expand(const uint8_t *segment, uint64_t offset, struct ehi_slice stored,
-                      uint64_t seed, struct ehi_arena *arena, struct ehi_slice *out)
-{
-    const uint8_t *header = stored.data;
-    uint64_t content = (uint64_t)ehi_get_le16(header + EHI_REC_SUBJECT_BYTES) +
-                       ehi_get_le16(header + EHI_REC_ID_BYTES) +
-                       ehi_get_le32(header + EHI_REC_BODY_BYTES);
-    uint64_t compressed = ehi_get_le32(header + EHI_REC_COMPRESSED_BYTES);
-    uint64_t whole = (EHI_RECORD_HEADER_BYTES + content + 7) & ~(uint64_t)7;
-    if (compressed > stored.length - EHI_RECORD_HEADER_BYTES || offset < EHI_SEGMENT_HEADER_BYTES ||
-        whole > EHI_RECORD_MAX_BYTES)
-        return ECSHIST_DAMAGED;
-    uint8_t *record = ehi_arena_alloc(arena, (size_t)whole);
-    if (record == NULL)
-        return ECSHIST_NO_MEMORY;
-    memset(record + whole - 8, 0, 8);
-    memcpy(record, header, EHI_RECORD_HEADER_BYTES);
-    ehi_put_le32(record + EHI_REC_BYTES, (uint32_t)whole);
-    ehi_put_le32(record + EHI_REC_COMPRESSED_BYTES, 0);
-    if (!expand(segment, offset, ehi_slice(header + EHI_RECORD_HEADER_BYTES, (size_t)compressed),
-                record + EHI_RECORD_HEADER_BYTES, (size_t)content) ||
-        !ehi_record_intact(ehi_slice(record, (size_t)whole), seed))
-        return ECSHIST_DAMAGED;
-    *out = ehi_slice(record, (size_t)whole);
+    end_record(&w);
     return ECSHIST_OK;
 }

@@ -29,7 +29,7 @@ enum ehi_segment_header {
 };
 
 /*
- * Incompatible features. GAPS: expired events are gone, so seqs rise, but not by one. COMPRESSED: records may be stored
+ * Incompatible features. GAPS: expired events are gone, so seqs rise, but not by one. COMPRESSED: records are stored
  * compressed.
  */
 #define EHI_FEATURE_GAPS 1u
@@ -55,20 +55,21 @@ enum ehi_frame_header {
  * payload.
  */
 #define EHI_RECORD_HEADER_BYTES 48u
-/* No compressed record expands to more. */
+/* No compressed record is smaller, and none expands to more. */
+#define EHI_COMPRESSED_HEADER_BYTES 12u
 #define EHI_RECORD_MAX_BYTES 2097152u
 enum ehi_record_header {
     EHI_REC_BYTES = 0,    /* u32: of the whole record, padding included: a multiple of 8 */
     EHI_REC_CHECKSUM = 4, /* u32: low half of XXH3-64, seed of the store, of bytes 8 to the end */
     EHI_REC_SEQ = 8,      /* u64 */
-    EHI_REC_RECORDED_AT = 16,     /* i64: microseconds since the epoch */
-    EHI_REC_TIME = 24,            /* i64: the same */
-    EHI_REC_TYPE = 32,            /* u16: enum ehi_event_type */
-    EHI_REC_FLAGS = 34,           /* u16: 1: ignored */
-    EHI_REC_SUBJECT_BYTES = 36,   /* u16 */
-    EHI_REC_ID_BYTES = 38,        /* u16: 0: derived from the content */
-    EHI_REC_BODY_BYTES = 40,      /* u32: MessagePack map */
-    EHI_REC_COMPRESSED_BYTES = 44 /* u32: of what follows, where it is compressed; else 0 */
+    EHI_REC_RECORDED_AT = 16,   /* i64: microseconds since the epoch */
+    EHI_REC_TIME = 24,          /* i64: the same */
+    EHI_REC_TYPE = 32,          /* u16: enum ehi_event_type */
+    EHI_REC_FLAGS = 34,         /* u16: 1: ignored */
+    EHI_REC_SUBJECT_BYTES = 36, /* u16 */
+    EHI_REC_ID_BYTES = 38,      /* u16: 0: derived from the content */
+    EHI_REC_BODY_BYTES = 40,    /* u32: MessagePack map */
+    EHI_REC_RESERVED = 44       /* u32: 0 */
 };
 
 /* Footer payload: 64 bytes, then an index entry for about every 4 KiB of frames. */
@@ -96,7 +97,7 @@ enum ehi_footer {
 
 static_assert(EHI_SEG_CHECKSUM + 8 == EHI_SEGMENT_HEADER_BYTES, "segment header");
 static_assert(EHI_FRAME_FIRST_SEQ + 8 == EHI_FRAME_HEADER_BYTES, "frame header");
-static_assert(EHI_REC_COMPRESSED_BYTES + 4 == EHI_RECORD_HEADER_BYTES, "record header");
+static_assert(EHI_REC_RESERVED + 4 == EHI_RECORD_HEADER_BYTES, "record header");
 static_assert(EHI_FOOT_RESERVED + 4 == EHI_FOOTER_BYTES, "footer");
 
 #endif

@@ -121,15 +121,21 @@ int ehi_expired_add(struct ehi_expired *expired, struct ehi_slice record,
     return rc;
 }
 
-static int add_frame(struct ehi_expired *expired, const struct ehi_frame *frame,
-                     struct ecshist_error *error)
+static int add_frame(struct ehi_expired *expired, const struct ehi_log *log,
+                     const struct ehi_frame *frame, struct ecshist_error *error)
 {
     struct ehi_slice rest = frame->payload, record;
+    struct ehi_stored stored;
+    struct ehi_arena arena = {0};
     /* It is always alone in its frame. */
-    if (frame->record_count != 1 || !ehi_records_next(&rest, &record) ||
-        ehi_get_le16(record.data + EHI_REC_TYPE) != EHI_HISTORY_EXPIRED)
+    if (frame->record_count != 1 || !ehi_stored_next(&rest, frame->compressed, &stored) ||
+        stored.type != EHI_HISTORY_EXPIRED)
         return ECSHIST_OK;
-    return ehi_expired_add(expired, record, error);
+    int rc = ehi_log_expand(log, frame, &stored, &arena, &record, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_expired_add(expired, record, error);
+    ehi_arena_free(&arena);
+    return rc;
 }
 
 int ehi_expired_read(struct ehi_expired *expired, struct ehi_log *log, struct ehi_position from,
@@ -141,7 +147,7 @@ int ehi_expired_read(struct ehi_expired *expired, struct ehi_log *log, struct eh
         struct ehi_frame frame;
         rc = ehi_log_next(log, &from, &frame, &verdict, error);
         if (rc == ECSHIST_OK && verdict == EHI_FRAME)
-            rc = add_frame(expired, &frame, error);
+            rc = add_frame(expired, log, &frame, error);
     }
     return rc;
 }

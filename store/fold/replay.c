@@ -84,17 +84,17 @@ static int replay_expiry(struct replay *r, struct ehi_slice record, uint64_t off
     return rc;
 }
 
-static int replay_record(struct replay *r, const struct ehi_frame *frame, struct ehi_slice stored,
-                         struct ecshist_error *error)
+static int replay_record(struct replay *r, const struct ehi_frame *frame,
+                         const struct ehi_stored *stored, struct ecshist_error *error)
 {
     struct ehi_slice record;
     int rc =
         ehi_log_expand(r->store->log, frame, stored, ehi_batch_arena(r->batch), &record, error);
     if (rc != ECSHIST_OK)
         return rc;
-    uint64_t seq = ehi_get_le64(record.data + EHI_REC_SEQ);
-    uint64_t offset =
-        frame->offset + EHI_FRAME_HEADER_BYTES + (uint64_t)(stored.data - frame->payload.data);
+    uint64_t seq = stored->seq;
+    uint64_t offset = frame->offset + EHI_FRAME_HEADER_BYTES +
+                      (uint64_t)(stored->bytes.data - frame->payload.data);
     if (frame->gaps)
         ehi_batch_skip_to(r->batch, seq);
     if (ehi_get_le16(record.data + EHI_REC_TYPE) == EHI_HISTORY_EXPIRED)
@@ -116,12 +116,13 @@ static int replay_record(struct replay *r, const struct ehi_frame *frame, struct
 static int replay_frame(struct replay *r, const struct ehi_frame *frame,
                         struct ecshist_error *error)
 {
-    struct ehi_slice rest = frame->payload, record;
+    struct ehi_slice rest = frame->payload;
+    struct ehi_stored stored;
     int rc = ECSHIST_OK;
     /* The log has seen to it that frames follow; before this one some may have been cleaned away. */
     ehi_batch_skip_to(r->batch, frame->first_seq);
-    while (rc == ECSHIST_OK && ehi_records_next(&rest, &record))
-        rc = replay_record(r, frame, record, error);
+    while (rc == ECSHIST_OK && ehi_stored_next(&rest, frame->compressed, &stored))
+        rc = replay_record(r, frame, &stored, error);
     r->done_bytes += frame->length;
     if (rc == ECSHIST_OK && ehi_batch_head(r->batch)->next_seq != frame->next_seq)
         return ehi_fail(error, ECSHIST_DAMAGED,

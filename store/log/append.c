@@ -73,13 +73,15 @@ static int check_append(struct ehi_log *log, const struct ehi_position *position
 static int fill_records(struct ehi_log *log, const struct ehi_view *view, uint64_t frame_offset,
                         struct ehi_slice records, uint64_t *offsets)
 {
-    struct ehi_slice rest = records, record;
-    for (size_t i = 0; ehi_records_next(&rest, &record); i++) {
+    struct ehi_slice rest = records;
+    struct ehi_stored record;
+    for (size_t i = 0; ehi_stored_next(&rest, false, &record); i++) {
         if (offsets != NULL)
             offsets[i] = frame_offset + log->buffer.length;
-        int rc = view->compressed ? ehi_record_compress(log->compressor, view->map, frame_offset,
-                                                        record, &log->buffer)
-                                  : ehi_buffer_append(&log->buffer, record.data, record.length);
+        int rc = view->compressed
+                     ? ehi_record_compress(log->compressor, view->map, frame_offset, record.bytes,
+                                           &log->buffer)
+                     : ehi_buffer_append(&log->buffer, record.bytes.data, record.bytes.length);
         if (rc != ECSHIST_OK)
             return rc;
     }
@@ -99,6 +101,8 @@ static int fill_buffer(struct ehi_log *log, const struct ehi_view *view, uint64_
         rc = ehi_buffer_append_zeros(buffer, EHI_FRAME_HEADER_BYTES);
     if (rc == ECSHIST_OK)
         rc = fill_records(log, view, frame_offset, records, offsets);
+    if (rc == ECSHIST_OK)
+        rc = ehi_buffer_append_zeros(buffer, ehi_align8(buffer->length) - buffer->length);
     if (rc != ECSHIST_OK)
         return rc;
     ehi_frame_fill_header(buffer->data, buffer->length, count, first_seq, log->seed);

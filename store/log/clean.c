@@ -3,7 +3,6 @@
  * place by one rename. Frames that keep all their records stay as they are, byte for byte, where records are not compressed.
  */
 #include "codec/compress.h"
-#include "codec/record.h"
 #include "log/internal.h"
 
 #include <errno.h>
@@ -50,7 +49,7 @@ static int flush_pieces(struct cleaning *c)
 }
 
 /* The record stays. *record: as it was appended. */
-static int judge(struct cleaning *c, const struct ehi_frame *frame, struct ehi_slice stored,
+static int judge(struct cleaning *c, const struct ehi_frame *frame, const struct ehi_stored *stored,
                  struct ehi_slice *record, bool *stays)
 {
     int rc = ehi_log_expand(c->log, frame, stored, &c->arena, record, c->error);
@@ -60,13 +59,14 @@ static int judge(struct cleaning *c, const struct ehi_frame *frame, struct ehi_s
 
 static int count_kept(struct cleaning *c, const struct ehi_frame *frame, uint32_t *kept)
 {
-    struct ehi_slice rest = frame->payload, stored, record;
+    struct ehi_slice rest = frame->payload, record;
+    struct ehi_stored stored;
     int rc = ECSHIST_OK;
     ehi_arena_reset(&c->arena);
     *kept = 0;
-    while (rc == ECSHIST_OK && ehi_records_next(&rest, &stored)) {
+    while (rc == ECSHIST_OK && ehi_stored_next(&rest, frame->compressed, &stored)) {
         bool stays;
-        rc = judge(c, frame, stored, &record, &stays);
+        rc = judge(c, frame, &stored, &record, &stays);
         *kept += stays;
     }
     return rc;
@@ -84,22 +84,27 @@ static int put_record(struct cleaning *c, struct ehi_slice record)
 /* The frame with those of its records that stay, behind the pieces. */
 static int build_frame(struct cleaning *c, const struct ehi_frame *frame, uint32_t kept)
 {
-    struct ehi_slice rest = frame->payload, stored, record;
+    struct ehi_slice rest = frame->payload, record;
+    struct ehi_stored stored;
     size_t start = c->pieces.length;
     uint64_t first_seq = 0;
     if (ehi_buffer_append_zeros(&c->pieces, EHI_FRAME_HEADER_BYTES) != ECSHIST_OK)
         return ehi_fail_memory(c->error);
     ehi_arena_reset(&c->arena);
     int rc = ECSHIST_OK;
-    while (rc == ECSHIST_OK && ehi_records_next(&rest, &stored)) {
+    while (rc == ECSHIST_OK && ehi_stored_next(&rest, frame->compressed, &stored)) {
         bool stays;
-        rc = judge(c, frame, stored, &record, &stays);
+        rc = judge(c, frame, &stored, &record, &stays);
         if (rc != ECSHIST_OK || !stays)
             continue;
         if (first_seq == 0)
-            first_seq = ehi_get_le64(record.data + EHI_REC_SEQ);
+            first_seq = stored.seq;
         rc = put_record(c, record);
     }
+    size_t length = c->pieces.length - start;
+    if (rc == ECSHIST_OK &&
+        ehi_buffer_append_zeros(&c->pieces, ehi_align8(length) - length) != ECSHIST_OK)
+        rc = ehi_fail_memory(c->error);
     if (rc == ECSHIST_OK)
         ehi_frame_fill_header(c->pieces.data + start, c->pieces.length - start, kept, first_seq,
                               c->log->seed);
@@ -325,9 +330,10 @@ static void take_frames(struct times *times, const struct ehi_view *view, uint64
     for (uint64_t at = EHI_SEGMENT_HEADER_BYTES; at < end; at += frame.length) {
         if (!ehi_frame_parse(view, at, &frame, &footer) || footer)
             return;
-        struct ehi_slice rest = frame.payload, record;
-        while (ehi_records_next(&rest, &record))
-            take_time(times, (int64_t)ehi_get_le64(record.data + EHI_REC_TIME));
+        struct ehi_slice rest = frame.payload;
+        struct ehi_stored record;
+        while (ehi_stored_next(&rest, frame.compressed, &record))
+            take_time(times, record.time_us);
     }
 }
 

@@ -18,13 +18,19 @@ bool ehi_all_zero(const uint8_t *data, uint64_t length)
     return true;
 }
 
+/* Bytes: no record is smaller. */
+static uint64_t least_record(const struct ehi_frame *frame)
+{
+    return frame->compressed ? EHI_COMPRESSED_HEADER_BYTES : EHI_RECORD_HEADER_BYTES;
+}
+
 static bool parse_sane(const struct ehi_frame *frame, uint32_t magic)
 {
     uint64_t payload = frame->payload.length;
     if (magic == EHI_FOOTER_MAGIC)
         return frame->record_count == 0 && payload >= EHI_FOOTER_BYTES;
     return magic == EHI_FRAME_MAGIC && frame->record_count != 0 &&
-           payload / EHI_RECORD_HEADER_BYTES >= frame->record_count;
+           payload / least_record(frame) >= frame->record_count;
 }
 
 bool ehi_frame_parse(const struct ehi_view *view, uint64_t offset, struct ehi_frame *out,
@@ -70,29 +76,17 @@ void ehi_frame_fill_header(uint8_t *frame, size_t length, uint32_t count, uint64
                  ehi_hash64(frame + EHI_FRAME_MAGIC_AT, length - EHI_FRAME_MAGIC_AT, seed));
 }
 
-bool ehi_records_next(struct ehi_slice *rest, struct ehi_slice *record)
-{
-    if (rest->length < EHI_RECORD_HEADER_BYTES)
-        return false;
-    uint32_t length = ehi_get_le32(rest->data + EHI_REC_BYTES);
-    if (length < EHI_RECORD_HEADER_BYTES || length % 8 != 0 || length > rest->length)
-        return false;
-    *record = ehi_slice(rest->data, length);
-    *rest = ehi_slice(rest->data + length, rest->length - length);
-    return true;
-}
-
 bool ehi_frame_adds_up(struct ehi_frame *frame)
 {
-    struct ehi_slice rest = frame->payload, record;
+    struct ehi_slice rest = frame->payload;
+    struct ehi_stored record;
     uint64_t next = frame->first_seq;
     uint32_t count = 0;
-    while (ehi_records_next(&rest, &record)) {
-        uint64_t seq = ehi_get_le64(record.data + EHI_REC_SEQ);
-        bool follows = seq == next || (frame->gaps && count > 0 && seq > next);
-        if (!follows || seq == UINT64_MAX)
+    while (ehi_stored_next(&rest, frame->compressed, &record)) {
+        bool follows = record.seq == next || (frame->gaps && count > 0 && record.seq > next);
+        if (!follows || record.seq == UINT64_MAX)
             return false;
-        next = seq + 1;
+        next = record.seq + 1;
         count++;
     }
     frame->next_seq = next;
@@ -101,12 +95,13 @@ bool ehi_frame_adds_up(struct ehi_frame *frame)
 
 uint64_t ehi_frame_next(const struct ehi_frame *frame)
 {
-    struct ehi_slice rest = frame->payload, record = EHI_SLICE_EMPTY;
+    struct ehi_slice rest = frame->payload;
+    struct ehi_stored record = {.bytes = EHI_SLICE_EMPTY};
     if (!frame->gaps)
         return frame->first_seq + frame->record_count;
-    while (ehi_records_next(&rest, &record))
+    while (ehi_stored_next(&rest, frame->compressed, &record))
         continue;
-    return record.data == NULL ? frame->first_seq : ehi_get_le64(record.data + EHI_REC_SEQ) + 1;
+    return record.bytes.data == NULL ? frame->first_seq : record.seq + 1;
 }
 
 bool ehi_footer_adds_up(const struct ehi_frame *frame)

@@ -9,7 +9,7 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/error.h"
-#include "codec/format.h"
+#include "codec/stored.h"
 
 struct ehi_log;
 
@@ -63,12 +63,12 @@ enum ehi_verdict {
 }; /* damage is an error: DAMAGED */
 
 struct ehi_frame {
-    struct ehi_slice payload; /* mapped: records as they are stored, one behind the other */
+    struct ehi_slice payload; /* mapped: records as they are stored, for ehi_stored_next */
     uint32_t record_count;
     uint64_t segment, offset, length, checksum, first_seq;
     uint64_t next_seq; /* behind its last record; set once the records were looked at */
     bool gaps;         /* of a segment that was cleaned: seqs rise, but not by one */
-    bool compressed;   /* its records may be */
+    bool compressed;   /* its records are */
 };
 /* One cheap look (a frame header's bytes): nothing was written behind the position. */
 bool ehi_log_at_end(struct ehi_log *log, const struct ehi_position *position);
@@ -158,15 +158,10 @@ int ehi_log_sizes(struct ehi_log *log, const struct ehi_position *tail, uint64_t
 int ehi_log_check_seal(struct ehi_log *log, uint64_t segment, struct ecshist_error *error)
     ECSHIST_CHECKED;
 
-/*
- * Walks the records of a frame's payload: false at the end, or with rest->length > 0 at bad
- * lengths. A record is given as it is stored: its header's numbers are there, what follows may be compressed.
- */
-bool ehi_records_next(struct ehi_slice *rest, struct ehi_slice *record);
-/* A stored record of a frame that ehi_log_next gave, as it was appended: mapped, or in the arena. DAMAGED, NO_MEMORY. */
+/* A record of a frame that ehi_log_next gave, as it was appended: mapped, or in the arena. DAMAGED, NO_MEMORY. */
 int ehi_log_expand(const struct ehi_log *log, const struct ehi_frame *frame,
-                   struct ehi_slice stored, struct ehi_arena *arena, struct ehi_slice *record,
-                   struct ecshist_error *error) ECSHIST_CHECKED;
+                   const struct ehi_stored *stored, struct ehi_arena *arena,
+                   struct ehi_slice *record, struct ecshist_error *error) ECSHIST_CHECKED;
 
 #ifdef ECSHIST_TEST_HOOKS
 /* Called, if not NULL, when a frame has become durable and its append has not returned yet. */

@@ -1,6 +1,4 @@
 /* One event by its seq, and the place of one. Frames are walked by their headers, not hashed. */
-#include "codec/compress.h"
-#include "codec/record.h"
 #include "log/internal.h"
 
 /* The offset of the footer's entry to begin with for seq, and the seq of the frame there. */
@@ -85,33 +83,32 @@ struct reading {
 };
 
 /* A stored record that says it is this event: as it was appended, whole by its checksum. OK, DAMAGED, NO_MEMORY. */
-static int take_record(const struct reading *r, uint64_t offset, struct ehi_slice stored)
+static int take_record(const struct reading *r, const struct ehi_stored *stored)
 {
-    if (ehi_get_le64(stored.data + EHI_REC_SEQ) != r->seq)
+    if (stored->seq != r->seq)
         return ECSHIST_DAMAGED;
-    if (r->view->compressed && ehi_record_is_compressed(stored))
-        return ehi_record_expand(r->view->map, offset, stored, r->log->seed, r->arena, r->record);
-    if (!ehi_record_intact(stored, r->log->seed))
-        return ECSHIST_DAMAGED;
-    *r->record = stored;
-    return ECSHIST_OK;
+    return ehi_stored_expand(stored, r->view->map, r->log->seed, r->arena, r->record);
 }
 
 static int record_at(const struct reading *r, uint64_t offset)
 {
     const struct ehi_view *view = r->view;
-    if (offset % 8 != 0 || offset < EHI_SEGMENT_HEADER_BYTES || offset > view->size)
+    struct ehi_stored found;
+    if (offset < EHI_SEGMENT_HEADER_BYTES || offset > view->size ||
+        (offset % 8 != 0 && !view->compressed))
         return ECSHIST_DAMAGED;
-    struct ehi_slice rest = ehi_slice(view->map + offset, (size_t)(view->size - offset)), found;
-    return ehi_records_next(&rest, &found) ? take_record(r, offset, found) : ECSHIST_DAMAGED;
+    struct ehi_slice rest = ehi_slice(view->map + offset, (size_t)(view->size - offset));
+    return ehi_stored_next(&rest, view->compressed, &found) ? take_record(r, &found)
+                                                            : ECSHIST_DAMAGED;
 }
 
 static int record_in_frame(const struct reading *r, const struct ehi_frame *frame)
 {
-    struct ehi_slice rest = frame->payload, found;
-    for (uint64_t i = frame->first_seq; ehi_records_next(&rest, &found); i++) {
-        if ((frame->gaps ? ehi_get_le64(found.data + EHI_REC_SEQ) : i) == r->seq)
-            return take_record(r, (uint64_t)(found.data - r->view->map), found);
+    struct ehi_slice rest = frame->payload;
+    struct ehi_stored found;
+    for (uint64_t i = frame->first_seq; ehi_stored_next(&rest, frame->compressed, &found); i++) {
+        if ((frame->gaps ? found.seq : i) == r->seq)
+            return take_record(r, &found);
     }
     return ECSHIST_DAMAGED;
 }
@@ -160,17 +157,18 @@ int ehi_log_read(struct ehi_log *log, uint64_t seq, uint64_t hint_offset, struct
 }
 
 int ehi_log_expand(const struct ehi_log *log, const struct ehi_frame *frame,
-                   struct ehi_slice stored, struct ehi_arena *arena, struct ehi_slice *record,
-                   struct ecshist_error *error)
+                   const struct ehi_stored *stored, struct ehi_arena *arena,
+                   struct ehi_slice *record, struct ecshist_error *error)
 {
-    *record = stored;
-    if (!frame->compressed || !ehi_record_is_compressed(stored))
+    *record = stored->bytes;
+    /* Nothing but the frame: its checksum is right. */
+    if (!stored->compressed)
         return ECSHIST_OK;
     const uint8_t *segment = frame->payload.data - EHI_FRAME_HEADER_BYTES - frame->offset;
-    uint64_t offset = (uint64_t)(stored.data - segment);
-    int rc = ehi_record_expand(segment, offset, stored, log->seed, arena, record);
+    int rc = ehi_stored_expand(stored, segment, log->seed, arena, record);
     if (rc == ECSHIST_DAMAGED)
-        return ehi_damaged(log, frame->segment, offset, ehi_get_le64(stored.data + EHI_REC_SEQ),
+        return ehi_damaged(log, frame->segment, (uint64_t)(stored->bytes.data - segment),
+                           stored->seq,
                            "the event's record is not whole, or what it refers to is not", error);
     return rc == ECSHIST_OK ? rc : ehi_fail_memory(error);
 }

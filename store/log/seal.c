@@ -11,22 +11,23 @@ struct summary {
     struct ehi_buffer footer; /* frame header, footer, entries */
 };
 
-static void count_record(struct summary *summary, const uint8_t *record)
+static void count_record(struct summary *summary, const struct ehi_stored *record)
 {
-    int64_t time = (int64_t)ehi_get_le64(record + EHI_REC_TIME);
+    int64_t time = record->time_us;
     if (summary->events == 0 || time < summary->min_time)
         summary->min_time = time;
     if (summary->events == 0 || time > summary->max_time)
         summary->max_time = time;
     summary->events++;
-    summary->ignored += ehi_get_le16(record + EHI_REC_FLAGS) & 1u;
+    summary->ignored += record->flags & 1u;
 }
 
 static int add_frame(struct summary *summary, const struct ehi_frame *frame)
 {
-    struct ehi_slice rest = frame->payload, record;
-    while (ehi_records_next(&rest, &record))
-        count_record(summary, record.data);
+    struct ehi_slice rest = frame->payload;
+    struct ehi_stored record;
+    while (ehi_stored_next(&rest, frame->compressed, &record))
+        count_record(summary, &record);
     summary->next_seq = frame->next_seq;
     if (summary->last_entry != 0 && frame->offset - summary->last_entry < EHI_FOOTER_STRIDE)
         return ECSHIST_OK;

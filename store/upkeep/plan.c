@@ -402,14 +402,15 @@ static int follow_frame(struct ehi_plan *plan, const struct ehi_log *log,
                         const struct ehi_frame *frame, struct ehi_arena *arena,
                         struct ecshist_error *error)
 {
-    struct ehi_slice rest = frame->payload, stored, record;
+    struct ehi_slice rest = frame->payload, record;
+    struct ehi_stored stored;
     int rc = ECSHIST_OK;
-    while (rc == ECSHIST_OK && ehi_records_next(&rest, &stored)) {
+    while (rc == ECSHIST_OK && ehi_stored_next(&rest, frame->compressed, &stored)) {
         struct ehi_event event;
-        if (ehi_get_le16(stored.data + EHI_REC_TYPE) == EHI_HISTORY_EXPIRED)
+        if (stored.type == EHI_HISTORY_EXPIRED)
             continue;
         ehi_arena_reset(arena);
-        rc = ehi_log_expand(log, frame, stored, arena, &record, error);
+        rc = ehi_log_expand(log, frame, &stored, arena, &record, error);
         if (rc == ECSHIST_OK)
             rc = ehi_event_decode(record, arena, &event, error);
         if (rc == ECSHIST_OK && follow_event(plan, &event) != ECSHIST_OK)
