@@ -253,58 +253,87 @@ static bool print_record(const unsigned char *r, size_t size)
     return end == from + body;
 }
 
-/* A number of 7 bits a byte; *p is `end` where it does not end. */
+/* Section 6 of the text. A number of 7 bits a byte; *p is NULL where it does not end. */
 static uint64_t varint(const unsigned char **p, const unsigned char *end)
 {
     uint64_t number = 0;
-    for (int shift = 0; shift < 35 && *p < end; shift += 7) {
+    for (int shift = 0; *p != NULL && shift < 64 && *p < end; shift += 7) {
         number |= (uint64_t)(**p & 0x7f) << shift;
         if ((*(*p)++ & 0x80) == 0)
             return number;
     }
-    *p = end;
+    *p = NULL;
     return 0;
 }
 
-/* Section 5: the parts of a compressed record, `size` bytes, from what stands at `at`. */
-static bool expand(const struct segment *segment, size_t at, unsigned char *out, size_t size)
+static void put(unsigned char *p, uint64_t number, int bytes)
 {
-    const unsigned char *p = segment->bytes + at + RECORD;
-    const unsigned char *end = p + little(segment->bytes + at + 44, 4);
-    while (size > 0 && p < end) {
-        uint64_t number = varint(&p, end), n = number / 2;
-        uint64_t distance = number % 2 == 1 ? varint(&p, end) : 0;
-        if (n == 0 || n > size || (number % 2 == 0 && n > (size_t)(end - p)) ||
-            (number % 2 == 1 && (distance > at - HEADER || n > distance)))
-            return false;
-        memcpy(out, number % 2 == 1 ? segment->bytes + at - distance : p, n);
-        p += number % 2 == 0 ? n : 0;
-        out += n;
-        size -= n;
-    }
-    return size == 0 && p == end;
+    for (int i = 0; i < bytes; i++)
+        p[i] = (unsigned char)(number >> (8 * i));
 }
 
-/* Prints the record that stands there in `length` bytes, once it is as it was before it was compressed. */
-static bool print_stored(const struct segment *segment, size_t at, size_t length)
+/* The parts of the record that stands at `at`, `size` bytes, from its tokens. */
+static bool expand(const struct segment *segment, size_t at, const unsigned char *p,
+                   const unsigned char *end, unsigned char *out, size_t size)
 {
-    const unsigned char *r = segment->bytes + at;
-    uint64_t compressed = segment->compressed ? little(r + 44, 4) : 0;
-    if (compressed == 0)
-        return print_record(r, length);
-    size_t parts = (size_t)(little(r + 36, 2) + little(r + 38, 2) + little(r + 40, 4));
-    size_t whole = (RECORD + parts + 7) / 8 * 8;
-    if (compressed > length - RECORD || whole > 2097152)
-        return false;
-    unsigned char *record = calloc(1, whole);
+    while (p != NULL && p < end) {
+        uint64_t token = varint(&p, end), n = token / 3, kind = token % 3;
+        uint64_t distance = kind == 1 ? varint(&p, end) : 0;
+        if (p == NULL || n == 0 || n > size || (kind == 2 && n > size / 2) ||
+            (kind != 1 && n > (size_t)(end - p)) ||
+            (kind == 1 && (distance > at - HEADER || n > distance)))
+            return false;
+        for (uint64_t i = 0; i < n && kind == 2; i++) {
+            out[2 * i] = (unsigned char)"0123456789abcdef"[p[i] / 16];
+            out[2 * i + 1] = (unsigned char)"0123456789abcdef"[p[i] % 16];
+        }
+        if (kind != 2)
+            memcpy(out, kind == 1 ? segment->bytes + at - distance : p, n);
+        p += kind == 1 ? 0 : n;
+        out += kind == 2 ? 2 * n : n;
+        size -= kind == 2 ? 2 * n : n;
+    }
+    return p != NULL && size == 0;
+}
+
+/* The record as it was before it was compressed, in memory of its own; NULL where there is none. *at moves behind it. */
+static unsigned char *make_record(const struct segment *segment, size_t *at, size_t end,
+                                  size_t *size)
+{
+    const unsigned char *p = segment->bytes + *at, *frame_end = segment->bytes + end;
+    uint64_t length = varint(&p, frame_end);
+    if (p == NULL || length < 4 || length > (size_t)(frame_end - p))
+        return NULL;
+    const unsigned char *checksum = p, *record_end = p + length;
+    p += 4;
+    uint64_t seq = varint(&p, record_end), time = varint(&p, record_end);
+    uint64_t apart = varint(&p, record_end), type = varint(&p, record_end);
+    uint64_t parts[3];
+    for (int i = 0; i < 3; i++)
+        parts[i] = varint(&p, record_end);
+    if (p == NULL || parts[0] > 65535 || parts[1] > 65535 || parts[2] > 2097152)
+        return NULL;
+    size_t content = (size_t)(parts[0] + parts[1] + parts[2]);
+    *size = (RECORD + content + 7) / 8 * 8;
+    unsigned char *record = calloc(1, *size);
     if (record == NULL)
-        return false;
-    memcpy(record, r, 44);
-    for (int i = 0; i < 4; i++)
-        record[i] = (unsigned char)(whole >> (8 * i));
-    bool printed = expand(segment, at, record + RECORD, parts) && print_record(record, whole);
-    free(record);
-    return printed;
+        return NULL;
+    put(record, *size, 4);
+    memcpy(record + 4, checksum, 4);
+    put(record + 8, seq, 8);
+    put(record + 16, time + (apart / 2 ^ (0 - (apart & 1))), 8);
+    put(record + 24, time, 8);
+    put(record + 32, type / 2, 2);
+    put(record + 34, type % 2, 2);
+    put(record + 36, parts[0], 2);
+    put(record + 38, parts[1], 2);
+    put(record + 40, parts[2], 4);
+    if (!expand(segment, *at, p, record_end, record + RECORD, content)) {
+        free(record);
+        return NULL;
+    }
+    *at = (size_t)(record_end - segment->bytes);
+    return record;
 }
 
 /* The size of the valid frame at the offset, header and all; 0: there is none. */
@@ -328,23 +357,47 @@ static bool may_follow(const struct segment *segment, uint64_t seq)
     return seq == next || (segment->gaps && seq > next && seq < UINT64_MAX);
 }
 
+/* The record that stands at *at, in memory of its own; *at moves behind it. NULL: it is not as the format says. */
+static unsigned char *take_record(const struct segment *segment, size_t *at, size_t end,
+                                  size_t *size)
+{
+    if (segment->compressed)
+        return make_record(segment, at, end, size);
+    *size = end - *at >= RECORD ? (size_t)little(segment->bytes + *at, 4) : 0;
+    if (*size < RECORD || *size % 8 != 0 || *size > end - *at)
+        return NULL;
+    unsigned char *record = malloc(*size);
+    if (record != NULL)
+        memcpy(record, segment->bytes + *at, *size);
+    *at += *size;
+    return record;
+}
+
+/* Compressed records have up to 7 zeros behind them. */
+static bool is_padding(const struct segment *segment, size_t at, size_t end)
+{
+    while (at < end && segment->bytes[at] == 0)
+        at++;
+    return at == end;
+}
+
 static void print_frame(const struct segment *segment, size_t offset, size_t size)
 {
-    size_t at = offset + FRAME, end = offset + size;
+    size_t at = offset + FRAME, end = offset + size, length = 0;
     uint64_t count = 0, records = little(segment->bytes + offset + 16, 4);
     uint64_t first = little(segment->bytes + offset + 24, 8);
     if (!may_follow(segment, first))
         damage(segment, offset, "the frame does not begin with the next seq");
-    while (at < end) {
-        const unsigned char *r = segment->bytes + at;
-        uint64_t length = end - at >= RECORD ? little(r, 4) : 0;
-        if (length < RECORD || length % 8 != 0 || length > end - at ||
-            !may_follow(segment, little(r + 8, 8)) || (count == 0 && little(r + 8, 8) != first))
-            damage(segment, at, "a record is not as the format says");
-        if (!print_stored(segment, at, (size_t)length))
-            damage(segment, at, "a record is not whole");
-        at += (size_t)length;
+    while (at < end && !(segment->compressed && end - at < 8 && is_padding(segment, at, end))) {
+        size_t start = at;
+        unsigned char *r = take_record(segment, &at, end, &length);
+        if (r == NULL || !may_follow(segment, little(r + 8, 8)) ||
+            (count == 0 && little(r + 8, 8) != first))
+            damage(segment, start, "a record is not as the format says");
+        else if (!print_record(r, length))
+            damage(segment, start, "a record is not whole");
         next = little(r + 8, 8) + 1;
+        free(r);
         count++;
     }
     if (count != records)

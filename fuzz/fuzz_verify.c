@@ -81,11 +81,13 @@ static uint64_t repair(uint8_t *file, size_t size)
         size_t payload = ehi_get_le32(frame + EHI_FRAME_PAYLOAD_BYTES);
         if (payload % 8 != 0 || payload > size - at - EHI_FRAME_HEADER_BYTES)
             break;
-        struct ehi_slice rest = ehi_slice(frame + EHI_FRAME_HEADER_BYTES, payload), record;
+        struct ehi_slice rest = ehi_slice(frame + EHI_FRAME_HEADER_BYTES, payload);
+        struct ehi_stored record;
         if (ehi_get_le32(frame + EHI_FRAME_MAGIC_AT) == EHI_FRAME_MAGIC) {
-            while (ehi_records_next(&rest, &record)) {
-                uint8_t *r = frame + (record.data - frame);
-                uint64_t hash = ehi_hash64(r + EHI_REC_SEQ, record.length - EHI_REC_SEQ, seed());
+            while (ehi_stored_next(&rest, false, &record)) {
+                uint8_t *r = frame + (record.bytes.data - frame);
+                uint64_t hash =
+                    ehi_hash64(r + EHI_REC_SEQ, record.bytes.length - EHI_REC_SEQ, seed());
                 ehi_put_le32(r + EHI_REC_CHECKSUM, (uint32_t)hash);
                 next = ehi_get_le64(r + EHI_REC_SEQ) + 1;
             }

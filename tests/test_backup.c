@@ -514,7 +514,7 @@ Test(backup, a_damaged_segment_is_not_backed_up)
     cr_assert_str_eq(error.place, "00000000000000000001.seg:64");
     cr_assert_str_eq(error.message,
                      "L3: the checksum of the frame is wrong; a valid one, from event 2, "
-                     "follows at offset 432");
+                     "follows at offset 408");
     cr_assert_eq(error.seq, 1);
     expect_nothing_left();
     flip(oldest, 200);

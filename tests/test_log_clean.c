@@ -82,8 +82,9 @@ static void expect(const char *dir, const struct sieve *sieve, uint64_t cleaned_
         if (verdict != EHI_FRAME)
             break;
         struct ehi_slice rest = frame.payload;
-        while (ehi_records_next(&rest, &record)) {
-            uint64_t seq = ehi_get_le64(record.data + EHI_REC_SEQ);
+        struct ehi_stored stored;
+        while (ehi_stored_next(&rest, frame.compressed, &stored)) {
+            uint64_t seq = stored.seq;
             cr_assert(seq > seen && (seq >= cleaned_to || !goes(sieve, seq)));
             seen = seq;
         }

@@ -35,7 +35,7 @@
 #define ECSHIST_MAX_TIME_US 253402300799999999
 /* Segments of the log, in bytes: the size at which one is sealed. */
 #define ECSHIST_DEFAULT_SEGMENT_BYTES 67108864u
-#define ECSHIST_MIN_SEGMENT_BYTES 65536u
+#define ECSHIST_MIN_SEGMENT_BYTES 16384u
 #define ECSHIST_MAX_SEGMENT_BYTES 1073741824u
 /* The index's memory map: address space, not memory. It grows at open when the index needs it. */
 #define ECSHIST_DEFAULT_MAP_BYTES 17179869184u

@@ -166,6 +166,8 @@ int ehi_log_expand(const struct ehi_log *log, const struct ehi_frame *frame,
 #ifdef ECSHIST_TEST_HOOKS
 /* Called, if not NULL, when a frame has become durable and its append has not returned yet. */
 extern void (*ehi_log_test_after_flush)(void);
+/* New segments are not compressed, as before there was that. */
+extern bool ehi_log_test_plain;
 #endif
 
 #endif

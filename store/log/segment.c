@@ -10,6 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifdef ECSHIST_TEST_HOOKS
+bool ehi_log_test_plain;
+#endif
+
 void ehi_segment_name(uint64_t first_seq, const char *suffix, char name[EHI_SEGMENT_NAME_BYTES])
 {
     snprintf(name, EHI_SEGMENT_NAME_BYTES, "%020" PRIu64 ".%s", first_seq, suffix);
@@ -86,10 +90,19 @@ int ehi_segment_check_header(int fd, uint64_t first_seq, const uint8_t *store_id
     return ehi_segment_check_bytes(header, first_seq, store_id, error);
 }
 
+static uint32_t features_of_new(void)
+{
+#ifdef ECSHIST_TEST_HOOKS
+    if (ehi_log_test_plain)
+        return 0;
+#endif
+    return EHI_FEATURE_COMPRESSED;
+}
+
 static int fill_new(int fd, uint64_t first_seq, const uint8_t store_id[16], uint64_t size)
 {
     uint8_t header[EHI_SEGMENT_HEADER_BYTES];
-    ehi_segment_fill_header(header, first_seq, store_id, EHI_FEATURE_COMPRESSED, 0);
+    ehi_segment_fill_header(header, first_seq, store_id, features_of_new(), 0);
     if (ehi_sys_pwrite_all(fd, header, sizeof(header), 0, NULL) != 0)
         return -1;
     if (ehi_sys_zero(fd, sizeof(header), size) != 0)

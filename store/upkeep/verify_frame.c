@@ -172,8 +172,9 @@ static void count_record(struct verify_scan *s, const uint8_t *record)
     s->v->result.events++;
 }
 
+/* A record of so many bytes, of which the segment stores as many, or fewer. */
 static int take_record(struct verify_scan *s, const uint8_t *record, uint64_t offset,
-                       uint32_t bytes)
+                       uint32_t bytes, uint32_t stored)
 {
     uint64_t seq = ehi_get_le64(record + EHI_REC_SEQ);
     int rc = check_seq(s, offset, seq);
@@ -184,13 +185,24 @@ static int take_record(struct verify_scan *s, const uint8_t *record, uint64_t of
         s->next = seq + 1;
     const char *fault = record_fault(record, bytes, s->v->seed);
     if (fault == NULL)
-        return add_place(s, record, offset, bytes);
+        return add_place(s, record, offset, stored);
     s->v->events_lost = true;
     return verify_finding(s->v, BROKEN_L8, verify_here(s, offset, seq), "%s", fault);
 }
 
-static int take_records(struct verify_scan *s, const struct verify_frame *frame,
-                        const uint8_t *payload, uint32_t *count)
+/* A record's place cannot be said, nor that of those behind it in the frame. */
+static int lose_records(struct verify_scan *s, const struct verify_frame *frame, uint64_t offset)
+{
+    uint64_t behind = frame->first_seq + frame->record_count;
+    uint64_t missed = s->next;
+    s->v->events_lost = true;
+    s->next = behind > s->next ? behind : s->next;
+    return verify_finding(s->v, BROKEN_L8, verify_here(s, offset, missed),
+                          "a record's length does not fit into its frame");
+}
+
+static int take_plain_records(struct verify_scan *s, const struct verify_frame *frame,
+                              const uint8_t *payload, uint32_t *count)
 {
     uint32_t at = 0;
     int rc = ECSHIST_OK;
@@ -200,16 +212,56 @@ static int take_records(struct verify_scan *s, const struct verify_frame *frame,
             left < EHI_RECORD_HEADER_BYTES ? 0 : ehi_get_le32(payload + at + EHI_REC_BYTES);
         uint64_t offset = frame->offset + EHI_FRAME_HEADER_BYTES + at;
         if (bytes < EHI_RECORD_HEADER_BYTES || bytes % 8 != 0 || bytes > left) {
-            s->v->events_lost = true;
             *count = frame->record_count; /* how many there are cannot be said */
-            uint64_t behind = frame->first_seq + frame->record_count;
-            uint64_t missed = s->next;
-            s->next = behind > s->next ? behind : s->next;
-            return verify_finding(s->v, BROKEN_L8, verify_here(s, offset, missed),
-                                  "a record's length does not fit into its frame");
+            return lose_records(s, frame, offset);
         }
-        rc = take_record(s, payload + at, offset, bytes);
+        rc = take_record(s, payload + at, offset, bytes, bytes);
         at += bytes;
+    }
+    return rc;
+}
+
+/* A record that could not be made again: its seq alone may be known. */
+static int take_fault(struct verify_scan *s, const struct verify_made *made, uint64_t offset)
+{
+    uint64_t seq =
+        made->record.length == 0 ? s->next : ehi_get_le64(made->record.data + EHI_REC_SEQ);
+    int rc = check_seq(s, offset, seq);
+    if (seq >= s->next && seq != UINT64_MAX)
+        s->next = seq + 1;
+    s->v->result.events++;
+    s->events++;
+    s->v->events_lost = true;
+    return rc == ECSHIST_OK
+               ? verify_finding(s->v, BROKEN_L8, verify_here(s, offset, seq), "%s", made->fault)
+               : rc;
+}
+
+static int take_compressed_records(struct verify_scan *s, const struct verify_frame *frame,
+                                   const uint8_t *payload, uint32_t *count)
+{
+    uint32_t at = 0;
+    int rc = ECSHIST_OK;
+    for (*count = 0; rc == ECSHIST_OK && at < frame->payload; (*count)++) {
+        uint32_t left = frame->payload - at;
+        uint64_t offset = frame->offset + EHI_FRAME_HEADER_BYTES + at;
+        struct verify_made made;
+        if (left < 8 && all_zero(payload + at, left))
+            break;
+        ehi_arena_reset(&s->arena);
+        s->file.failed =
+            verify_make_record(s->file.fd, offset, ehi_slice(payload + at, left), &s->arena, &made);
+        if (s->file.failed != 0)
+            return verify_unread(s);
+        if (made.stored_bytes == 0) {
+            *count = frame->record_count;
+            return lose_records(s, frame, offset);
+        }
+        rc = made.fault != NULL
+                 ? take_fault(s, &made, offset)
+                 : take_record(s, made.record.data, offset, (uint32_t)made.record.length,
+                               (uint32_t)made.stored_bytes);
+        at += (uint32_t)made.stored_bytes;
     }
     return rc;
 }
@@ -231,6 +283,21 @@ static int add_entry(struct verify_scan *s, const struct verify_frame *frame)
     return ECSHIST_OK;
 }
 
+/* Where it cannot be said, it is as the frame says. */
+static uint64_t first_record_seq(struct verify_scan *s, const struct verify_frame *frame,
+                                 const uint8_t *payload)
+{
+    struct verify_made made;
+    if (!s->segment->compressed)
+        return frame->payload < EHI_RECORD_HEADER_BYTES ? frame->first_seq
+                                                        : ehi_get_le64(payload + EHI_REC_SEQ);
+    ehi_arena_reset(&s->arena);
+    int failed = verify_make_record(s->file.fd, frame->offset + EHI_FRAME_HEADER_BYTES,
+                                    ehi_slice(payload, frame->payload), &s->arena, &made);
+    return failed != 0 || made.record.length == 0 ? frame->first_seq
+                                                  : ehi_get_le64(made.record.data + EHI_REC_SEQ);
+}
+
 int verify_take_frame(struct verify_scan *s, const struct verify_frame *frame)
 {
     struct verify *v = s->v;
@@ -240,9 +307,7 @@ int verify_take_frame(struct verify_scan *s, const struct verify_frame *frame)
     v->result.frames++;
     s->frames++;
     int rc = add_entry(s, frame);
-    uint64_t first = frame->payload < EHI_RECORD_HEADER_BYTES
-                         ? frame->first_seq
-                         : ehi_get_le64(bytes + EHI_FRAME_HEADER_BYTES + EHI_REC_SEQ);
+    uint64_t first = first_record_seq(s, frame, bytes + EHI_FRAME_HEADER_BYTES);
     if (rc == ECSHIST_OK && first != frame->first_seq)
         rc = verify_finding(v, BROKEN_L5, verify_here(s, frame->offset, frame->first_seq),
                             "the frame says it begins with event %" PRIu64
@@ -250,7 +315,8 @@ int verify_take_frame(struct verify_scan *s, const struct verify_frame *frame)
                             frame->first_seq, first);
     uint32_t count = 0;
     if (rc == ECSHIST_OK)
-        rc = take_records(s, frame, bytes + EHI_FRAME_HEADER_BYTES, &count);
+        rc = (s->segment->compressed ? take_compressed_records : take_plain_records)(
+            s, frame, bytes + EHI_FRAME_HEADER_BYTES, &count);
     if (rc == ECSHIST_OK && count != frame->record_count) {
         v->events_lost = true;
         rc = verify_finding(v, BROKEN_L4, verify_here(s, frame->offset, frame->first_seq),

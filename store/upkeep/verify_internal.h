@@ -5,6 +5,7 @@
  *   verify_file.c     bytes of a file by pread
  *   verify_log.c      the physical pass: segments, one frame after the other
  *   verify_frame.c    what stands at a place; the records of a frame
+ *   verify_record.c   compressed records, made again
  *   verify_seal.c     footers and trailers, made again from the frames
  *   verify_expired.c  what history-expired events say
  *   verify_views.c    the logical pass: each subject's events folded, compared with the index
@@ -86,7 +87,7 @@ struct verify_segment {
     dev_t device;
     ino_t inode;
     bool readable; /* its header is right */
-    bool gaps;
+    bool gaps, compressed;
     uint64_t cleaned_by;
 };
 
@@ -198,6 +199,7 @@ struct verify_scan {
     struct verify_file file;
     uint64_t offset, next; /* where the next frame is, and the seq it begins with */
     bool newest, damaged;
+    struct ehi_arena arena; /* of one record */
     /* For the footer. */
     uint64_t events, ignored, frames;
     int64_t min_time, max_time;
@@ -230,6 +232,18 @@ int verify_missing(struct verify_scan *s, uint64_t offset, uint64_t from, uint64
 struct verify_at verify_here(const struct verify_scan *s, uint64_t offset, uint64_t seq);
 /* v->error, for a file that could not be read. */
 int verify_unread(const struct verify_scan *s) ECSHIST_CHECKED;
+
+/* -- verify_record.c -- */
+
+struct verify_made {
+    struct ehi_slice
+        record; /* as it was appended, in the arena; empty: not even its header could be made */
+    size_t stored_bytes; /* of the segment; 0: not to be said */
+    const char *fault;   /* NULL: none */
+};
+/* The record that is stored compressed at the offset. errno of a read that failed (ENOMEM: memory is out), or 0. */
+int verify_make_record(int fd, uint64_t offset, struct ehi_slice stored, struct ehi_arena *arena,
+                       struct verify_made *out);
 
 /* -- verify_seal.c -- */
 

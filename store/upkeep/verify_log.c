@@ -21,8 +21,9 @@
 #include <unistd.h>
 
 enum {
-    KEPT_OPEN = 256,        /* segments that stay open, against being replaced meanwhile */
-    KNOWN_FEATURES = 1,     /* of the incompatible ones: gaps */
+    KEPT_OPEN = 256, /* segments that stay open, against being replaced meanwhile */
+    GAPS = 1,        /* incompatible features */
+    COMPRESSED = 2,
     SEG_CLEANED_BY = 48,    /* u64 of the header: the history-expired it was cleaned by */
     SEARCH_BUDGET = 1 << 30 /* bytes hashed behind a bad frame: more than chance would have */
 };
@@ -147,7 +148,7 @@ static struct header_fault header_fault(const struct verify *v, const uint8_t *h
     if (ehi_get_le32(header + EHI_SEG_VERSION) != EHI_FORMAT_VERSION ||
         ehi_get_le32(header + EHI_SEG_HEADER_BYTES) != EHI_SEGMENT_HEADER_BYTES)
         return (struct header_fault){BROKEN_L2, "the segment is of a version not known here"};
-    if ((ehi_get_le32(header + EHI_SEG_INCOMPATIBLE) & ~(uint32_t)KNOWN_FEATURES) != 0)
+    if ((ehi_get_le32(header + EHI_SEG_INCOMPATIBLE) & ~(uint32_t)(GAPS | COMPRESSED)) != 0)
         return (struct header_fault){BROKEN_L2, "the segment has features not known here"};
     if (v->has_store_id && memcmp(header + EHI_SEG_STORE_ID, v->store_id, 16) != 0)
         return (struct header_fault){BROKEN_L2, "the segment is of another store"};
@@ -201,7 +202,8 @@ static int check_header(struct verify_scan *s)
     struct header_fault fault = header_fault(s->v, header, segment->first_seq);
     if (fault.text != NULL)
         return skip_segment(s, fault.broken, fault.text);
-    segment->gaps = (ehi_get_le32(header + EHI_SEG_INCOMPATIBLE) & KNOWN_FEATURES) != 0;
+    segment->gaps = (ehi_get_le32(header + EHI_SEG_INCOMPATIBLE) & GAPS) != 0;
+    segment->compressed = (ehi_get_le32(header + EHI_SEG_INCOMPATIBLE) & COMPRESSED) != 0;
     segment->cleaned_by = segment->gaps ? ehi_get_le64(header + SEG_CLEANED_BY) : 0;
     segment->readable = true;
     return ECSHIST_OK;
@@ -404,6 +406,7 @@ static int verify_one(struct verify *v, size_t index)
     rc = scan_segment(&s);
     verify_file_close(&s.file);
     free(s.entries);
+    ehi_arena_free(&s.arena);
     if (index < KEPT_OPEN && rc == ECSHIST_OK)
         segment->fd = s.file.fd;
     else

@@ -332,13 +332,11 @@ static const struct verify_segment *segment_named(const struct verify *v, uint64
     return NULL;
 }
 
-/* The seq behind the last record of a frame; 0 where it cannot be told. */
-static uint64_t frame_end(struct verify_file *file, const struct verify_frame *frame)
+static uint64_t plain_frame_end(const uint8_t *bytes, const struct verify_frame *frame)
 {
-    const uint8_t *bytes = verify_file_at(file, frame->offset, (size_t)frame->length);
     uint64_t next = 0;
     uint32_t at = EHI_FRAME_HEADER_BYTES;
-    while (bytes != NULL && at + EHI_RECORD_HEADER_BYTES <= frame->length) {
+    while (at + EHI_RECORD_HEADER_BYTES <= frame->length) {
         uint32_t length = ehi_get_le32(bytes + at + EHI_REC_BYTES);
         next = ehi_get_le64(bytes + at + EHI_REC_SEQ) + 1;
         if (length < EHI_RECORD_HEADER_BYTES || length > frame->length - at)
@@ -348,17 +346,46 @@ static uint64_t frame_end(struct verify_file *file, const struct verify_frame *f
     return next;
 }
 
-static int check_frame(struct verify *v, int fd, uint64_t size)
+static uint64_t compressed_frame_end(int fd, const uint8_t *bytes, const struct verify_frame *frame)
+{
+    uint64_t next = 0, at = EHI_FRAME_HEADER_BYTES;
+    struct ehi_arena arena = {0};
+    for (uint32_t i = 0; i < frame->record_count && at != 0; i++) {
+        struct verify_made made;
+        ehi_arena_reset(&arena);
+        int failed =
+            verify_make_record(fd, frame->offset + at,
+                               ehi_slice(bytes + at, (size_t)(frame->length - at)), &arena, &made);
+        bool whole = failed == 0 && made.fault == NULL;
+        next = whole ? ehi_get_le64(made.record.data + EHI_REC_SEQ) + 1 : 0;
+        at = whole ? at + made.stored_bytes : 0;
+    }
+    ehi_arena_free(&arena);
+    return next;
+}
+
+/* The seq behind the last record of a frame; 0 where it cannot be told. */
+static uint64_t frame_end(struct verify_file *file, const struct verify_frame *frame,
+                          bool compressed)
+{
+    const uint8_t *bytes = verify_file_at(file, frame->offset, (size_t)frame->length);
+    if (bytes == NULL)
+        return 0;
+    return compressed ? compressed_frame_end(file->fd, bytes, frame)
+                      : plain_frame_end(bytes, frame);
+}
+
+static int check_frame(struct verify *v, int fd, const struct verify_segment *segment)
 {
     const struct ehi_db_head *head = &v->head;
-    struct verify_file file = {.fd = fd, .size = size};
+    struct verify_file file = {.fd = fd, .size = segment->size};
     struct verify_frame frame = {0};
     bool there = head->frame_offset % 8 == 0 && head->frame_offset >= EHI_SEGMENT_HEADER_BYTES &&
                  verify_file_refresh(&file) &&
                  verify_look_at(&file, v->seed, head->frame_offset, &frame) == VERIFY_FRAME;
     bool same = there && frame.checksum == head->frame_checksum &&
                 frame.offset + frame.length == head->offset &&
-                frame_end(&file, &frame) == head->next_seq;
+                frame_end(&file, &frame, segment->compressed) == head->next_seq;
     verify_file_close(&file);
     return same ? ECSHIST_OK
                 : head_finding(v, BROKEN_I1,
@@ -389,7 +416,7 @@ static int check_position(struct verify *v)
                                   "names no frame, and another place than a "
                                   "segment's beginning");
     int fd = verify_segment_fd(v, index);
-    return fd < 0 ? ECSHIST_IO : check_frame(v, fd, segment->size);
+    return fd < 0 ? ECSHIST_IO : check_frame(v, fd, segment);
 }
 
 struct count {

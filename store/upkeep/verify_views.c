@@ -65,6 +65,12 @@ static struct verify_at at_place(const struct verify *v, const struct verify_pla
     return (struct verify_at){v->segments[place->segment].first_seq, place->offset, place->seq};
 }
 
+static int changed_meanwhile(struct verify *v, const struct verify_place *place)
+{
+    return ehi_fail(v->error, ECSHIST_IO, "%020" PRIu64 ".seg changed while it was read",
+                    v->segments[place->segment].first_seq);
+}
+
 int verify_read_record(struct verify *v, const struct verify_place *place, struct ehi_arena *arena,
                        struct ehi_slice *out)
 {
@@ -75,14 +81,26 @@ int verify_read_record(struct verify *v, const struct verify_place *place, struc
     int fd = verify_segment_fd(v, place->segment);
     if (fd < 0)
         return ECSHIST_IO;
-    uint64_t first_seq = v->segments[place->segment].first_seq;
-    if (ehi_sys_pread_all(fd, bytes, place->bytes, place->offset, &got) != 0)
-        return ehi_fail_errno(v->error, ECSHIST_IO, "cannot read %020" PRIu64 ".seg", first_seq);
-    if (got < place->bytes || ehi_get_le32(bytes + EHI_REC_BYTES) != place->bytes ||
-        ehi_get_le64(bytes + EHI_REC_SEQ) != place->seq)
-        return ehi_fail(v->error, ECSHIST_IO, "%020" PRIu64 ".seg changed while it was read",
-                        first_seq);
+    int failed = ehi_sys_pread_all(fd, bytes, place->bytes, place->offset, &got) != 0 ? errno : 0;
+    if (failed == 0 && got < place->bytes)
+        return changed_meanwhile(v, place);
     *out = ehi_slice(bytes, place->bytes);
+    if (failed == 0 && v->segments[place->segment].compressed) {
+        struct verify_made made;
+        failed = verify_make_record(fd, place->offset, *out, arena, &made);
+        if (failed == 0 && made.fault != NULL)
+            return changed_meanwhile(v, place);
+        *out = made.record;
+    }
+    if (failed == ENOMEM)
+        return ehi_fail_memory(v->error);
+    errno = failed;
+    if (failed != 0)
+        return ehi_fail_errno(v->error, ECSHIST_IO, "cannot read %020" PRIu64 ".seg",
+                              v->segments[place->segment].first_seq);
+    if (ehi_get_le32(out->data + EHI_REC_BYTES) != out->length ||
+        ehi_get_le64(out->data + EHI_REC_SEQ) != place->seq)
+        return changed_meanwhile(v, place);
     return ECSHIST_OK;
 }
 

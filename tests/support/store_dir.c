@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+unsigned store_dir_segment_bytes = ECSHIST_MIN_SEGMENT_BYTES;
+
 static void give_up(const char *what, const char *path)
 {
     fprintf(stderr, "%s %s: %s\n", what, path, strerror(errno));
@@ -156,7 +158,7 @@ ecshist_store *store_dir_open_with(const char *path, unsigned flags)
     struct ecshist_error error = ECSHIST_ERROR_INIT;
     struct ecshist_open_options options = ECSHIST_OPEN_OPTIONS_INIT;
     options.flags = flags;
-    options.segment_bytes = ECSHIST_MIN_SEGMENT_BYTES;
+    options.segment_bytes = store_dir_segment_bytes;
     options.map_bytes = 32u << 20;
     ecshist_store *store = NULL;
     store_must(ecshist_open(path, &options, &store, &error), path, &error);

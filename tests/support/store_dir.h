@@ -31,7 +31,9 @@ unsigned char *store_dir_read(const char *path, size_t *length);
 /* Writes over the bytes at an offset; the file may grow. */
 void store_dir_write(const char *path, size_t offset, const void *data, size_t length);
 
-/* Opens, creating where there is none, with small segments and a small map. */
+/* Size of the segments that it makes: small. */
+extern unsigned store_dir_segment_bytes;
+/* Opens, creating where there is none, with such segments and a small map. */
 ecshist_store *store_dir_open(const char *path);
 ecshist_store *store_dir_open_with(const char *path, unsigned flags);
 
