@@ -16,7 +16,7 @@
 enum { HEADER = 64, FRAME = 32, RECORD = 48, FOOTER = 64, TRAILER = 16 };
 static const uint32_t frame_magic = 0x454D5246, footer_magic = 0x544F4F46;
 
-/* Sections 5 and 6 of the text: types and names by number, from 1. */
+/* Sections 5 and 7 of the text: types and names by number, from 1. */
 static const char types[] =
     "revision-created deployment-created deployment-started tasks-updated task-failed "
     "task-healthy alarm-triggered lifecycle-stage-changed lifecycle-hook-updated "
