@@ -214,8 +214,8 @@ static void check_statuses(struct bench *b, const struct side *side, uint8_t *fi
 void check_agreement(struct bench *b)
 {
     enum { AGAIN = 1000 };
-    uint8_t *first = must(malloc(b->history.known_count));
     struct item *items = history_slice(&b->history, AGAIN, true, true);
+    uint8_t *first = must(malloc(b->history.known_count));
     for (size_t i = 0; i < b->side_count; i++) {
         struct side *side = &b->sides[i];
         append_all(side, items, AGAIN, AGAIN, NULL);
