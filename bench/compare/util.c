@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,7 +152,9 @@ struct tree_size tree_size(const char *path)
 
 void settle(void)
 {
-    sync();
+    int fd = open(work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || syncfs(fd) != 0 || close(fd) != 0)
+        fail("%s: %s", work, strerror(errno));
 }
 
 uint64_t rss_anon(void)
