@@ -40,6 +40,10 @@ void side_close(struct side *side);
 /* A side of this engine, or NULL where it does not take part. */
 struct side *side_of(struct bench *bench, const char *engine);
 
+/* Appends a slice in batches; how long each call took goes to `took`, where that is given. */
+uint64_t append_all(struct side *side, const struct item *items, size_t count, size_t batch,
+                    uint32_t *took);
+
 /* Rows. Each adds to the results. */
 void rows_load(struct bench *bench);
 void rows_append(struct bench *bench);
@@ -62,6 +66,13 @@ struct read_times {
     double mean, p50, p99;
 };
 typedef void (*read_fn)(void *context, size_t i);
+/* So many deployments (or their services), at random among the newest; newest 0: among all. */
+enum { NAMES = 65536 };
+struct name {
+    char text[WORKLOAD_ARN_BYTES];
+    size_t length;
+};
+struct name *pick_names(const struct history *history, uint64_t newest, bool services);
 struct read_times time_reads(read_fn fn, void *context, size_t count);
 
 /* Results: values of a row by engine and metric, one a round; the median is what is shown. */

@@ -212,6 +212,8 @@ static void run_all(struct bench *b)
     run_row(b, "scan,rebuild-index", "the log", rows_log);
     run_row(b, "open-clean,open-killed,open-rebuild", "opens", rows_open);
     run_row(b, "memory", "memory", row_memory);
+    note("check that the engines agree still");
+    check_agreement(b);
     for (size_t i = 0; i < b->side_count; i++) {
         side_close(&b->sides[i]);
         remove_tree(b->sides[i].dir);

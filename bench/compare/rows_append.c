@@ -8,9 +8,8 @@
 
 enum { LOAD_BATCH = 10000, LOAD_SLICE = 100000, THREADS = 16 };
 
-/* Appends a slice in batches; how long each took goes to `took`, where it is given. */
-static uint64_t append_all(struct side *side, const struct item *items, size_t count, size_t batch,
-                           uint32_t *took)
+uint64_t append_all(struct side *side, const struct item *items, size_t count, size_t batch,
+                    uint32_t *took)
 {
     uint64_t total = 0;
     for (size_t i = 0; i < count; i += batch) {

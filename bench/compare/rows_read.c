@@ -5,12 +5,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { NAMES = 65536, GROUP = 16 };
-
-struct name {
-    char text[WORKLOAD_ARN_BYTES];
-    size_t length;
-};
+enum { GROUP = 16 };
 
 /* What it costs to ask the clock, twice: the least of many. */
 static uint64_t clock_cost(void)
@@ -49,25 +44,15 @@ struct read_times time_reads(read_fn fn, void *context, size_t count)
     return times;
 }
 
-static struct name *pick_deployments(const struct bench *b)
+struct name *pick_names(const struct history *history, uint64_t newest, bool services)
 {
     struct name *names = must(calloc(NAMES, sizeof(*names)));
-    uint64_t state = b->options.seed * 2 + 12345;
+    uint64_t state = 12345, count = history->known_count;
+    uint64_t among = newest != 0 && newest < count ? newest : count;
     for (size_t i = 0; i < NAMES; i++) {
-        const struct known *k = &b->history.known[random_u64(&state) % b->history.known_count];
-        names[i].length = workload_deployment_arn(k->service, k->number, names[i].text);
-    }
-    return names;
-}
-
-/* Services that have a deployment. */
-static struct name *pick_services(const struct bench *b)
-{
-    struct name *names = must(calloc(NAMES, sizeof(*names)));
-    uint64_t state = b->options.seed * 2 + 54321;
-    for (size_t i = 0; i < NAMES; i++) {
-        const struct known *k = &b->history.known[random_u64(&state) % b->history.known_count];
-        names[i].length = workload_service_arn(k->service, names[i].text);
+        const struct known *k = &history->known[count - 1 - random_u64(&state) % among];
+        names[i].length = services ? workload_service_arn(k->service, names[i].text)
+                                   : workload_deployment_arn(k->service, k->number, names[i].text);
     }
     return names;
 }
@@ -160,7 +145,8 @@ static void row_read(struct bench *b, const char *row, const struct reader *what
 void rows_read(struct bench *b)
 {
     size_t count = b->options.quick ? 8192 : NAMES / 2;
-    struct name *deployments = pick_deployments(b), *services = pick_services(b);
+    struct name *deployments = pick_names(&b->history, 0, false);
+    struct name *services = pick_names(&b->history, 0, true);
     struct reader describe = {.names = deployments, .depth = DEPTH_VIEW, .count = count};
     struct reader list = {.names = services, .lists = true, .count = count / 4};
     row_read(b, "describe", &describe, 1);
