@@ -80,6 +80,8 @@ void result_add(const char *row, const char *engine, const char *metric, const c
                 double value);
 /* The median; NAN where there is none. */
 double result_get(const char *row, const char *engine, const char *metric);
+/* On what, with what, by which command; then the tables, all as Markdown. */
+void results_about(FILE *out, const struct bench *bench, int argc, char **argv);
 void results_print(FILE *out, const struct bench *bench);
 void results_targets(FILE *out);
 void results_json(FILE *out, const struct bench *bench, int argc, char **argv);

@@ -207,7 +207,7 @@ static void list(void *session, const char *arn, size_t length, struct answer *o
 
 static const char *version(void)
 {
-    return MDB_VERSION_STRING + sizeof("LMDB ") - 1;
+    return &MDB_VERSION_STRING[sizeof("LMDB ") - 1];
 }
 
 const struct engine engine_lmdb = {

@@ -161,12 +161,11 @@ static void calibrate(struct bench *b)
     history_begin(&history, 99);
     struct item *items = history_slice(&history, PROBE, false, true);
     side_open(&probe, work_path(path, "probe"));
-    uint64_t from = now_ns();
-    for (size_t i = 0; i < PROBE; i++)
-        probe.engine->append(probe.writer, &items[i], 1);
-    double each = (double)(now_ns() - from) / PROBE / 1e9;
+    uint32_t took[PROBE];
+    append_all(&probe, items, PROBE, 1, took);
+    double each = percentile(took, PROBE, 0.5) / 1e9;
     b->ones = (size_t)(b->options.seconds / each);
-    b->ones = b->ones < 500 ? 500 : b->ones > 20000 ? 20000 : b->ones;
+    b->ones = b->ones < 500 ? 500 : b->ones > 5000 ? 5000 : b->ones;
     side_close(&probe);
     remove_tree(path);
     items_free(items, PROBE);
@@ -225,8 +224,9 @@ static void run_all(struct bench *b)
     note("done");
 }
 
-static void print_all(FILE *out, const struct bench *b)
+static void print_all(FILE *out, const struct bench *b, int argc, char **argv)
 {
+    results_about(out, b, argc, argv);
     results_print(out, b);
     fputc('\n', out);
     results_targets(out);
@@ -248,10 +248,10 @@ static void finish(FILE *file, const char *path)
 
 static void give_results(const struct bench *b, int argc, char **argv)
 {
-    print_all(stdout, b);
+    print_all(stdout, b, argc, argv);
     if (b->options.table != NULL) {
         FILE *file = create(b->options.table);
-        print_all(file, b);
+        print_all(file, b, argc, argv);
         finish(file, b->options.table);
     }
     if (b->options.json != NULL) {

@@ -12,6 +12,7 @@ struct chart {
     bool logarithmic;
     size_t group_count, series_count;
     const char *groups[MOST_GROUPS], *series[MOST_SERIES];
+    const char *colours[MOST_SERIES];
     double values[MOST_GROUPS][MOST_SERIES]; /* NAN: no bar */
 };
 
@@ -135,7 +136,7 @@ static void draw_group(FILE *out, const struct chart *c, const struct scale *s, 
     for (size_t i = 0; i < c->series_count; i++) {
         if (isnan(c->values[group][i]))
             continue;
-        draw_bar(out, s, x, width, c->values[group][i], colours[i]);
+        draw_bar(out, s, x, width, c->values[group][i], c->colours[i]);
         x += width;
     }
     draw_text(out, middle, HEIGHT - BOTTOM + 20, "middle", 12, c->groups[group]);
@@ -146,7 +147,7 @@ static void draw_legend(FILE *out, const struct chart *c)
     double x = LEFT;
     for (size_t i = 0; i < c->series_count; i++) {
         fprintf(out, "<rect x=\"%.1f\" y=\"44\" width=\"12\" height=\"12\" fill=\"%s\"/>\n", x,
-                colours[i]);
+                c->colours[i]);
         draw_text(out, x + 17, 54, "start", 12, c->series[i]);
         x += 34 + 7.2 * (double)strlen(c->series[i]);
     }
@@ -188,15 +189,22 @@ static void write_chart(const char *dir, const struct chart *c)
         fail("%s: %s", path, strerror(errno));
 }
 
-/* A series an engine, a group a row. */
+/* A series an engine, a group a row. Who has no value has no place in the legend either. */
 static void by_engine(const char *dir, const struct bench *b, struct chart *c,
                       const char *const *rows, const char *metric)
 {
-    c->series_count = b->side_count;
+    c->series_count = 0;
     for (size_t i = 0; i < b->side_count; i++) {
-        c->series[i] = b->sides[i].engine->title;
-        for (size_t g = 0; g < c->group_count; g++)
-            c->values[g][i] = result_get(rows[g], b->sides[i].engine->name, metric);
+        const struct engine *engine = b->sides[i].engine;
+        bool any = false;
+        for (size_t g = 0; g < c->group_count; g++) {
+            double value = result_get(rows[g], engine->name, metric);
+            c->values[g][c->series_count] = value;
+            any = any || !isnan(value);
+        }
+        c->series[c->series_count] = engine->title;
+        c->colours[c->series_count] = colours[i];
+        c->series_count += any;
     }
     write_chart(dir, c);
 }
@@ -215,6 +223,8 @@ static void growth(const char *dir)
         .groups = {"append of one event", "describe, of all", "describe, of the newest 1,000"},
         .series_count = 3,
         .series = {"100,000 events", "1,000,000 events", "10,000,000 events"}};
+    for (size_t i = 0; i < 3; i++)
+        c.colours[i] = colours[i];
     for (size_t g = 0; g < 3; g++)
         for (size_t i = 0; i < 3; i++)
             c.values[g][i] =

@@ -74,6 +74,32 @@ static bool shown_before(size_t i)
     return false;
 }
 
+/* Where files go says nothing about what was measured. */
+static bool is_place(const char *argument)
+{
+    return strcmp(argument, "--json") == 0 || strcmp(argument, "--table") == 0 ||
+           strcmp(argument, "--plots") == 0 || strcmp(argument, "--dir") == 0;
+}
+
+void results_about(FILE *out, const struct bench *b, int argc, char **argv)
+{
+    char fact[256];
+    fputs("Measured with `bench_compare", out);
+    for (int i = 1; i < argc; i++)
+        if (!is_place(argv[i]) && (i == 1 || !is_place(argv[i - 1])))
+            fprintf(out, " %s", argv[i]);
+    fprintf(out, "`: %" PRIu64 " events, %u rounds.", b->options.events, b->options.rounds);
+    for (int i = 0; i < MACHINE_FACTS; i++)
+        fprintf(out, "%s %s %s", i == 0 ? "" : ",", machine_fact_name(i), machine_fact(i, fact));
+    fputs(".\n\n| engine | version | settings | leaves out |\n|---|---|---|---|\n", out);
+    for (size_t i = 0; i < b->side_count; i++) {
+        const struct engine *engine = b->sides[i].engine;
+        fprintf(out, "| %s | %s | %s | %s |\n", engine->title, engine->version(), engine->settings,
+                engine->leaves_out);
+    }
+    fputc('\n', out);
+}
+
 /* A row a metric, a column an engine, as Markdown. */
 void results_print(FILE *out, const struct bench *b)
 {
