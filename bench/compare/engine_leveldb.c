@@ -4,14 +4,20 @@
 
 #include "lsm.h"
 
-/* The filter and the cache live as long as the program: two small things of each open. */
+/* The filter and the cache live as long as the program: a store does not own its. */
 static leveldb_options_t *lsm_options(void)
 {
+    static leveldb_cache_t *cache;
+    static leveldb_filterpolicy_t *filter;
+    if (cache == NULL) {
+        cache = leveldb_cache_create_lru(CACHE_BYTES);
+        filter = leveldb_filterpolicy_create_bloom(BLOOM_BITS);
+    }
     leveldb_options_t *options = leveldb_options_create();
     leveldb_options_set_create_if_missing(options, 1);
     leveldb_options_set_write_buffer_size(options, WRITE_BUFFER_BYTES);
-    leveldb_options_set_cache(options, leveldb_cache_create_lru(CACHE_BYTES));
-    leveldb_options_set_filter_policy(options, leveldb_filterpolicy_create_bloom(BLOOM_BITS));
+    leveldb_options_set_cache(options, cache);
+    leveldb_options_set_filter_policy(options, filter);
     leveldb_options_set_compression(options, leveldb_snappy_compression);
     return options;
 }

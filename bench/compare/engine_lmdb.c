@@ -113,7 +113,7 @@ static int64_t put_event(void *session, const struct item *item, int64_t id)
 static void put_place(struct session *s, const struct row *row, MDB_val row_key)
 {
     uint8_t place[24];
-    put_be64(place, XXH3_64bits(row->text[ROW_SERVICE], strlen(row->text[ROW_SERVICE])));
+    put_be64(place, XXH3_64bits(row->service, strlen(row->service)));
     put_be64(place + 8, ~(uint64_t)row->n.created_at);
     put_be64(place + 16, ~(uint64_t)row->n.id);
     MDB_val key = {sizeof(place), place};

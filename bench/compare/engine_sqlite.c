@@ -24,8 +24,8 @@ static const char schema[] =
     " started_at INTEGER, finished_at INTEGER, stopped_at INTEGER, updated_at INTEGER,"
     " rollback_started_at INTEGER, requested INTEGER, running INTEGER, pending INTEGER,"
     " source_requested INTEGER, source_running INTEGER, source_pending INTEGER,"
-    " failures INTEGER, threshold INTEGER, breaker INTEGER, service TEXT, cluster TEXT,"
-    " target TEXT, source TEXT, status_reason TEXT, rollback_reason TEXT, rollback_revision TEXT,"
+    " failures INTEGER, threshold INTEGER, breaker INTEGER, target TEXT, source TEXT, "
+    "status_reason TEXT, rollback_reason TEXT, rollback_revision TEXT,"
     " configuration TEXT);"
     "CREATE INDEX IF NOT EXISTS deployments_by_service"
     " ON deployments(service_id, created_at DESC, id DESC);";
@@ -33,7 +33,7 @@ static const char schema[] =
 #define COLUMNS                                                                                    \
     "id, arn, created_at, last_seq, status, started_at, finished_at, stopped_at, updated_at, "     \
     "rollback_started_at, requested, running, pending, source_requested, source_running, "         \
-    "source_pending, failures, threshold, breaker, service, cluster, target, source, "             \
+    "source_pending, failures, threshold, breaker, target, source, "                               \
     "status_reason, rollback_reason, rollback_revision, configuration"
 
 enum statement {
@@ -65,10 +65,10 @@ static const char *const sql[STATEMENTS] = {
     "INSERT OR IGNORE INTO services(arn) VALUES(?1)",
     "INSERT INTO deployments(id, arn, created_at, last_seq, status, started_at, finished_at,"
     " stopped_at, updated_at, rollback_started_at, requested, running, pending, source_requested,"
-    " source_running, source_pending, failures, threshold, breaker, service, cluster, target,"
+    " source_running, source_pending, failures, threshold, breaker, target,"
     " source, status_reason, rollback_reason, rollback_revision, configuration, service_id)"
     " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,"
-    " ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, (SELECT id FROM services WHERE arn = ?20))",
+    " ?20, ?21, ?22, ?23, ?24, ?25, (SELECT id FROM services WHERE arn = ?26))",
     "UPDATE deployments SET last_seq = ?2, status = ?3, started_at = ?4, finished_at = ?5,"
     " stopped_at = ?6, updated_at = ?7, rollback_started_at = ?8, requested = ?9, running = ?10,"
     " pending = ?11, source_requested = ?12, source_running = ?13, source_pending = ?14,"
@@ -211,7 +211,7 @@ static void take_row(sqlite3_stmt *statement, struct row *row)
     take_text(statement, 1, row->text[ROW_ARN]);
     for (int i = 0; i < NUMBERS; i++)
         *numbers[i] = sqlite3_column_int64(statement, 2 + i);
-    for (int i = ROW_SERVICE; i < ROW_TEXTS; i++)
+    for (int i = ROW_TARGET; i < ROW_TEXTS; i++)
         take_text(statement, 1 + NUMBERS + i, row->text[i]);
 }
 
@@ -280,14 +280,15 @@ static void insert_row(struct session *s, const struct row *row)
 {
     sqlite3_stmt *service = s->c->statements[PUT_SERVICE];
     sqlite3_stmt *statement = s->c->statements[INSERT_ROW];
-    bind_text(service, 1, row->text[ROW_SERVICE]);
+    bind_text(service, 1, row->service);
     run(s->c, PUT_SERVICE);
     sqlite3_bind_int64(statement, 1, row->n.id);
     bind_text(statement, 2, row->text[ROW_ARN]);
     sqlite3_bind_int64(statement, 3, row->n.created_at);
     int at = bind_numbers(statement, 4, &row->n);
-    for (int i = ROW_SERVICE; i < ROW_TEXTS; i++)
+    for (int i = ROW_TARGET; i < ROW_TEXTS; i++)
         bind_text(statement, at++, row->text[i]);
+    bind_text(statement, at, row->service);
     run(s->c, INSERT_ROW);
 }
 
@@ -342,7 +343,7 @@ static void touch_columns(sqlite3_stmt *statement, struct answer *out)
     for (int i = 0; i < 19; i++)
         if (i != 1)
             out->touched += (uint64_t)sqlite3_column_int64(statement, i);
-    for (int i = 19; i < 27; i++)
+    for (int i = 19; i < 25; i++)
         out->touched += touch_text((const char *)sqlite3_column_text(statement, i));
 }
 

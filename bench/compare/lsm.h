@@ -228,7 +228,7 @@ static void put_row(void *session, const struct row *row, bool fresh)
     put(s, key, sizeof(key), bytes, row_encode(row, bytes));
     if (!fresh || row->n.is_revision)
         return;
-    list_key(place, row->text[ROW_SERVICE], strlen(row->text[ROW_SERVICE]));
+    list_key(place, row->service, strlen(row->service));
     put_be64(place + 9, ~(uint64_t)row->n.created_at);
     put_be64(place + 17, ~(uint64_t)row->n.id);
     put(s, place, sizeof(place), key, sizeof(key));

@@ -30,21 +30,16 @@ void row_begin(struct row *row, const struct item *item, int64_t seq)
 
 static bool created(struct row *row, const struct item *item)
 {
-    char service[WORKLOAD_ARN_BYTES];
     if (row->n.status != ECSHIST_STATUS_NONE)
         return false;
-    workload_service_arn(item->service, service);
+    workload_service_arn(item->service, row->service);
     row->n.status = ECSHIST_STATUS_PENDING;
     row->n.created_at = item->time_us;
     row->n.threshold = 3;
     row->n.breaker = 1;
-    set(row, ROW_SERVICE, service);
-    set(row, ROW_CLUSTER, WORKLOAD_ARN "cluster/" WORKLOAD_CLUSTER);
     set(row, ROW_TARGET, item->target);
     set(row, ROW_SOURCE, item->source != NULL ? item->source : "");
-    set(row, ROW_CONFIGURATION,
-        "{\"deploymentCircuitBreaker\":{\"enable\":true,\"rollback\":true},"
-        "\"maximumPercent\":200,\"minimumHealthyPercent\":100}");
+    set(row, ROW_CONFIGURATION, "{\"breaker\":[1,1],\"maximum\":200,\"minimum\":100}");
     return true;
 }
 

@@ -15,9 +15,7 @@ struct row_counts {
 
 /* Texts of a row. An empty one was never set. */
 enum row_text {
-    ROW_ARN,
-    ROW_SERVICE,
-    ROW_CLUSTER,
+    ROW_ARN, /* says service and cluster, too, as their names */
     ROW_TARGET,
     ROW_SOURCE,
     ROW_STATUS_REASON,
@@ -40,6 +38,7 @@ struct row_numbers {
 
 struct row {
     struct row_numbers n;
+    char service[WORKLOAD_ARN_BYTES]; /* of a fresh row, for the list; not stored in it */
     char text[ROW_TEXTS][ROW_TEXT_BYTES];
 };
 
