@@ -197,14 +197,12 @@ static int64_t put_event(void *session, const struct item *item, int64_t id)
     struct session *s = session;
     uint8_t id_key[KEY_BYTES] = {'i'}, seq_key[9] = {'e'}, event[EVENT_BYTES];
     size_t id_key_length = 9 + item->id_length;
-    memcpy(id_key + 9, item->id, item->id_length);
-    put_be64(id_key + 1, (uint64_t)id);
-    if (id != 0 && (has_id(s, id_key, id_key_length)))
-        return 0;
-    int64_t seq = id != 0 ? 0 : atomic_fetch_add(&s->store->next_seq, 1);
+    int64_t seq = 0;
     if (id == 0)
-        put_be64(id_key + 1, (uint64_t)seq);
-    if (put_before(s, id_key, id_key_length))
+        id = seq = atomic_fetch_add(&s->store->next_seq, 1);
+    put_be64(id_key + 1, (uint64_t)id);
+    memcpy(id_key + 9, item->id, item->id_length);
+    if ((seq == 0 && has_id(s, id_key, id_key_length)) || put_before(s, id_key, id_key_length))
         return 0;
     if (seq == 0)
         seq = atomic_fetch_add(&s->store->next_seq, 1);

@@ -165,7 +165,7 @@ static void calibrate(struct bench *b)
     append_all(&probe, items, PROBE, 1, took);
     double each = percentile(took, PROBE, 0.5) / 1e9;
     b->ones = (size_t)(b->options.seconds / each);
-    b->ones = b->ones < 500 ? 500 : b->ones > 5000 ? 5000 : b->ones;
+    b->ones = b->ones < 500 ? 500 : b->ones > 2000 ? 2000 : b->ones;
     side_close(&probe);
     remove_tree(path);
     items_free(items, PROBE);

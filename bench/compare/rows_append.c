@@ -191,7 +191,7 @@ static double append_threaded(struct side *side, const struct item *items, size_
 
 void row_threads(struct bench *b)
 {
-    size_t count = b->ones * 4;
+    size_t count = b->ones < THREADS * 100 ? THREADS * 100 : b->ones;
     for (unsigned round = 0; round < b->options.rounds; round++) {
         struct item *items = history_slice(&b->history, count, true, true);
         for (size_t i = 0; i < b->side_count; i++) {
