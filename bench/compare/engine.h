@@ -27,7 +27,6 @@ struct engine {
     const char *settings;
     const char *leaves_out; /* "": nothing */
     bool reads;             /* has describe and list */
-    bool views;             /* has DEPTH_VIEW */
 
     const char *(*version)(void);
     /* Opens or creates. Any error ends the program. */

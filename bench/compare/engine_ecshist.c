@@ -146,7 +146,6 @@ const struct engine engine_ecshist = {
     .settings = "default options",
     .leaves_out = "",
     .reads = true,
-    .views = true,
     .version = ecshist_version,
     .open = store_open,
     .close = store_close,

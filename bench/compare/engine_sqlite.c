@@ -388,7 +388,6 @@ const struct engine engine_sqlite = {
                 "prepared statements; a transaction an append; threads share a connection",
     .leaves_out = "checksums; services' counts; views of earlier moments",
     .reads = true,
-    .views = true,
     .version = sqlite3_libversion,
     .open = store_open,
     .close = store_close,

@@ -260,12 +260,11 @@ static void prepare_peer(struct item *item, const struct workload_event *e)
     item->body = (const uint8_t *)keep(&at, s.body, item->body_length);
 }
 
-static void prepare_event(struct item *item, const struct workload_event *e, struct history *h)
+static void prepare_event(struct item *item, const struct workload_event *e)
 {
     struct ecshist_error error = ECSHIST_ERROR_INIT;
     char json[WORKLOAD_JSON_BYTES];
     size_t length = workload_json(e, true, json);
-    h->json_bytes += length + 1;
     if (ecshist_event_from_json(json, length, &item->event, &error) != ECSHIST_OK)
         fail("an event: %s", error.message);
 }
@@ -304,7 +303,7 @@ struct item *history_slice(struct history *h, size_t count, bool with_event, boo
         items[i].deployment = e.deployment;
         items[i].running = e.running;
         if (with_event)
-            prepare_event(&items[i], &e, h);
+            prepare_event(&items[i], &e);
         if (with_peer)
             prepare_peer(&items[i], &e);
         if (e.type == WORKLOAD_DEPLOYMENT_CREATED)

@@ -9,7 +9,7 @@
 
 #include <ecshist/event.h>
 
-/* An ARN as a length and its bytes in the item's text, NUL-terminated. NULL: there is none. */
+/* One event. Texts end with a NUL, too; source is NULL where there is none. */
 struct item {
     ecshist_event *event;
     enum workload_type type;
@@ -36,7 +36,6 @@ struct history {
     struct known *known; /* created so far, oldest first */
     size_t known_count, known_room;
     uint64_t count; /* of events so far */
-    uint64_t json_bytes;
 };
 
 /* Ends the program where memory or an event is wrong: measuring has nothing to save. */
