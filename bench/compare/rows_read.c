@@ -144,7 +144,7 @@ static void row_read(struct bench *b, const char *row, const struct reader *what
 
 void rows_read(struct bench *b)
 {
-    size_t count = b->options.quick ? 8192 : NAMES / 2;
+    size_t count = b->options.quick ? 8192 : NAMES / 4;
     struct name *deployments = pick_names(&b->history, 0, false);
     struct name *services = pick_names(&b->history, 0, true);
     struct reader describe = {.names = deployments, .depth = DEPTH_VIEW, .count = count};
