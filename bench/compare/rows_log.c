@@ -37,6 +37,12 @@ static void add_rate(const char *row, uint64_t events, uint64_t bytes, uint64_t 
     result_add(row, "ecshist", "bytes", "MB/s", (double)bytes * 1e3 / (double)ns);
 }
 
+/* Long rows have three rounds at the most. */
+static unsigned few(const struct bench *b)
+{
+    return b->options.rounds < 3 ? b->options.rounds : 3;
+}
+
 void rows_log(struct bench *b)
 {
     struct ecshist_error error = ECSHIST_ERROR_INIT;
@@ -45,7 +51,7 @@ void rows_log(struct bench *b)
     if (side == NULL)
         return;
     check(ecshist_stat(side->store, &stat, &error), &error);
-    for (unsigned round = 0; round < b->options.rounds; round++) {
+    for (unsigned round = 0; round < few(b); round++) {
         uint64_t from = now_ns();
         if (in_list(b->options.rows, "scan")) {
             if (scan(side->store) != stat.event_count)
@@ -103,7 +109,7 @@ static void add_parts(const char *dir, uint64_t count)
 
 void row_bytes(struct bench *b)
 {
-    uint64_t count = b->options.quick ? 20000 : 200000;
+    uint64_t count = b->options.quick ? 20000 : 100000;
     for (size_t i = 0; i < b->side_count; i++) {
         struct side side = {.engine = b->sides[i].engine};
         char path[4096];
@@ -175,7 +181,7 @@ void row_ingest(struct bench *b)
     if (access(tool, X_OK) != 0 || side_of(b, "ecshist") == NULL)
         return;
     uint64_t bytes = write_history(input, count);
-    for (unsigned round = 0; round < (b->options.rounds < 3 ? b->options.rounds : 3); round++) {
+    for (unsigned round = 0; round < few(b); round++) {
         settle();
         uint64_t from = now_ns();
         run_ingest(tool, store, input);
