@@ -207,7 +207,11 @@ static void list(void *session, const char *arn, size_t length, struct answer *o
 
 static const char *version(void)
 {
-    return &MDB_VERSION_STRING[sizeof("LMDB ") - 1];
+    static char text[32];
+    int major, minor, patch;
+    mdb_version(&major, &minor, &patch);
+    snprintf(text, sizeof(text), "%d.%d.%d", major, minor, patch);
+    return text;
 }
 
 const struct engine engine_lmdb = {
