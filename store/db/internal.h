@@ -69,6 +69,12 @@ bool db_page_adds_up(const struct ehi_db *db, MDB_val value);
 extern bool db_test_believes;
 #endif
 
+/* Rows as bytes; false: they are not such a row. For tables.c and inspect.c. */
+bool db_read_arn(MDB_val value, enum ehi_arn_kind *kind, uint64_t *id);
+bool db_read_entries(MDB_val key, MDB_val value, struct ehi_db_entry entries[EHI_DB_CHUNK],
+                     unsigned *count);
+bool db_read_listed(MDB_val key, MDB_val value, struct ehi_db_listed *row);
+
 /* The one way an LMDB code becomes one of ours. */
 int db_fail(int lmdb_code, const char *what, struct ecshist_error *error);
 

@@ -7,33 +7,58 @@
 #include "model/names.h"
 
 #include <ecshist/query.h>
+#include <stddef.h>
 #include <stdlib.h>
 
-/* Timeline rows of a subject that this batch touched; the newest first. */
-struct chunk {
-    struct chunk *older;
-    unsigned count;
-    struct ehi_db_entry entries[EHI_DB_CHUNK];
+/* A timeline row of a subject that this batch touched; the newest first. */
+struct ehi_batch_chunk {
+    struct ehi_batch_chunk *older;
+    unsigned count, capacity;
+    struct ehi_db_entry *entries;
 };
 
 /* A deployment, revision or service that the batch touches. */
 struct subject {
-    struct subject *next_in_bucket, *next;
+    struct subject *next;
     struct ehi_hash128 hash;
     struct ehi_slice arn;
     enum ehi_arn_kind kind;
+    size_t slot; /* of the batch's table */
     uint64_t id;
     bool is_new, dirty;
-    struct subject *service;
-    struct chunk *chunks; /* what is in memory: at first the last row of the index */
     bool chunks_dirty, has_older_rows;
+    struct subject *service;
+    struct ehi_batch_chunk *chunks;   /* what is in memory: at first the last row of the index */
+    struct ehi_batch_chunk chunk;     /* the first of them */
     size_t state_start, state_length; /* of the encoded state in the batch's scratch */
     struct ehi_db_listed listed;      /* the row as it stands in the index; deployment_id 0: none */
     union {
         struct ehi_deployment deployment;
         struct ehi_revision revision;
         struct ehi_service service;
-    } as;
+    } as; /* as much of it as its kind needs */
+};
+
+/* A place of the table of subjects: the hash is beside, most others are passed by without a look at them. */
+struct slot {
+    uint64_t hash;
+    struct subject *subject; /* NULL: free */
+};
+
+/* What is put, by the keys of the table it goes to: then one row is near the other. */
+struct item {
+    uint64_t high, low;
+    struct subject *subject;
+};
+
+enum { FIRST_SLOTS = 1024, SIEVE_BLOCKS = 65536, SIEVE_WORDS = 8 };
+
+/*
+ * Of a batch that makes an index from scratch: which ARNs may be in it. A block of bits for each hash, four of them set;
+ * none that was entered is missed, and few that were not are found.
+ */
+struct sieve {
+    uint64_t blocks[SIEVE_BLOCKS][SIEVE_WORDS];
 };
 
 struct ehi_batch {
@@ -42,14 +67,17 @@ struct ehi_batch {
     struct ehi_log *log;
     struct ehi_db_head head;
     uint64_t first_seq; /* of the batch's events */
-    struct subject **buckets;
-    size_t bucket_count;
+    struct slot *slots;
+    size_t slot_count; /* a power of two, at least twice as many as there are subjects */
     size_t subject_count;
-    /* Oldest first: new ids are put in ascending order, which fills LMDB's pages. */
-    struct subject *subjects, **subjects_end;
+    struct subject *subjects, **subjects_end; /* in the order they came in */
     struct ehi_batch_record *records;
     uint32_t record_count, record_capacity;
+    bool offsets_unknown; /* at least one of the records is new */
     struct ehi_buffer scratch;
+    struct item *items; /* twice as many as there are slots for subjects: half of them to sort */
+    size_t item_capacity;
+    struct sieve *sieve; /* NULL: the index may have any ARN */
 };
 
 struct ehi_batch *ehi_batch_new(void)
@@ -57,9 +85,9 @@ struct ehi_batch *ehi_batch_new(void)
     struct ehi_batch *batch = calloc(1, sizeof(*batch));
     if (batch == NULL)
         return NULL;
-    batch->bucket_count = 1024;
-    batch->buckets = calloc(batch->bucket_count, sizeof(struct subject *));
-    if (batch->buckets == NULL) {
+    batch->slot_count = FIRST_SLOTS;
+    batch->slots = calloc(batch->slot_count, sizeof(*batch->slots));
+    if (batch->slots == NULL) {
         free(batch);
         return NULL;
     }
@@ -72,25 +100,44 @@ void ehi_batch_free(struct ehi_batch *batch)
         return;
     ehi_arena_free(&batch->arena);
     ehi_buffer_free(&batch->scratch);
-    free(batch->buckets);
+    free(batch->slots);
     free(batch->records);
+    free(batch->items);
+    free(batch->sieve);
     free(batch);
+}
+
+/* Few subjects in a large table are taken out one by one. */
+static void clear_slots(struct ehi_batch *batch)
+{
+    if (batch->subject_count >= batch->slot_count / 8) {
+        memset(batch->slots, 0, batch->slot_count * sizeof(*batch->slots));
+        return;
+    }
+    for (const struct subject *s = batch->subjects; s != NULL; s = s->next)
+        batch->slots[s->slot] = (struct slot){0, NULL};
 }
 
 void ehi_batch_begin(struct ehi_batch *batch, struct ehi_db_txn *txn, struct ehi_log *log,
                      const struct ehi_db_head *head)
 {
-    ehi_arena_reset(&batch->arena);
     if (batch->subject_count != 0)
-        memset(batch->buckets, 0, batch->bucket_count * sizeof(struct subject *));
+        clear_slots(batch);
+    ehi_arena_reset(&batch->arena);
     batch->subject_count = 0;
     batch->subjects = NULL;
     batch->subjects_end = &batch->subjects;
     batch->record_count = 0;
+    batch->offsets_unknown = false;
     batch->txn = txn;
     batch->log = log;
     batch->head = *head;
     batch->first_seq = head->next_seq;
+}
+
+void ehi_batch_from_scratch(struct ehi_batch *batch)
+{
+    batch->sieve = calloc(1, sizeof(*batch->sieve));
 }
 
 struct ehi_db_head *ehi_batch_head(struct ehi_batch *batch)
@@ -108,45 +155,127 @@ struct ehi_batch_record *ehi_batch_records(struct ehi_batch *batch)
     return batch->records;
 }
 
-/* -- subjects ---------------------------------------------------------------------------------- */
-
-/* Doubling keeps the chains short; without memory for it they just grow. */
-static void grow_buckets(struct ehi_batch *batch)
+size_t ehi_batch_bytes(const struct ehi_batch *batch)
 {
-    size_t count = batch->bucket_count * 2;
-    struct subject **buckets = calloc(count, sizeof(struct subject *));
-    if (buckets == NULL)
-        return;
-    for (struct subject *s = batch->subjects; s != NULL; s = s->next) {
-        size_t at = s->hash.low & (count - 1);
-        s->next_in_bucket = buckets[at];
-        buckets[at] = s;
-    }
-    free(batch->buckets);
-    batch->buckets = buckets;
-    batch->bucket_count = count;
+    return batch->arena.bytes;
 }
 
-static void enter_subject(struct ehi_batch *batch, struct subject *s)
+/* -- subjects ---------------------------------------------------------------------------------- */
+
+/* The slot of a hash, or the free one where it would stand. */
+static size_t place_of(const struct slot *slots, size_t count, uint64_t hash, size_t at)
 {
-    if (batch->subject_count >= batch->bucket_count)
-        grow_buckets(batch);
-    size_t at = s->hash.low & (batch->bucket_count - 1);
-    s->next_in_bucket = batch->buckets[at];
-    batch->buckets[at] = s;
+    while (slots[at].subject != NULL && slots[at].hash != hash)
+        at = (at + 1) & (count - 1);
+    return at;
+}
+
+static void set_slot(struct slot *slots, size_t count, struct subject *s)
+{
+    size_t at = s->hash.low & (count - 1);
+    while (slots[at].subject != NULL)
+        at = (at + 1) & (count - 1);
+    slots[at] = (struct slot){s->hash.low, s};
+    s->slot = at;
+}
+
+static int grow_slots(struct ehi_batch *batch, struct ecshist_error *error)
+{
+    size_t count = batch->slot_count * 2;
+    struct slot *slots = calloc(count, sizeof(*slots));
+    if (slots == NULL)
+        return ehi_fail_memory(error);
+    for (struct subject *s = batch->subjects; s != NULL; s = s->next)
+        set_slot(slots, count, s);
+    free(batch->slots);
+    batch->slots = slots;
+    batch->slot_count = count;
+    return ECSHIST_OK;
+}
+
+static int enter_subject(struct ehi_batch *batch, struct subject *s, struct ecshist_error *error)
+{
+    if (batch->subject_count >= batch->slot_count / 2) {
+        int rc = grow_slots(batch, error);
+        if (rc != ECSHIST_OK)
+            return rc;
+    }
+    set_slot(batch->slots, batch->slot_count, s);
     s->next = NULL;
     *batch->subjects_end = s;
     batch->subjects_end = &s->next;
     batch->subject_count++;
+    return ECSHIST_OK;
 }
 
 static struct subject *known_subject(struct ehi_batch *batch, struct ehi_hash128 hash,
                                      struct ehi_slice arn)
 {
-    struct subject *s = batch->buckets[hash.low & (batch->bucket_count - 1)];
-    while (s != NULL && !(ehi_hash128_equal(s->hash, hash) && ehi_slice_equal(s->arn, arn)))
-        s = s->next_in_bucket;
-    return s;
+    const struct slot *slots = batch->slots;
+    size_t count = batch->slot_count;
+    size_t at = place_of(slots, count, hash.low, hash.low & (count - 1));
+    while (slots[at].subject != NULL && !(ehi_hash128_equal(slots[at].subject->hash, hash) &&
+                                          ehi_slice_equal(slots[at].subject->arn, arn)))
+        at = place_of(slots, count, hash.low, (at + 1) & (count - 1));
+    return slots[at].subject;
+}
+
+/* -- what an index made from scratch has ------------------------------------------------------- */
+
+static uint64_t *sieve_block(const struct ehi_batch *batch, struct ehi_hash128 hash)
+{
+    return batch->sieve->blocks[hash.low % SIEVE_BLOCKS];
+}
+
+/* Four of a block's 512 bits, nine bits of the hash each. */
+static bool in_sieve(const struct ehi_batch *batch, enum ehi_arn_kind kind, struct ehi_hash128 hash)
+{
+    /* A history-expired can enter a service, too. */
+    if (batch->sieve == NULL || kind == EHI_ARN_SERVICE)
+        return true;
+    const uint64_t *block = sieve_block(batch, hash);
+    bool all = true;
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t bit = hash.high >> (9 * i) & 511;
+        all = all && (block[bit / 64] >> bit % 64 & 1) != 0;
+    }
+    return all;
+}
+
+static void put_in_sieve(const struct ehi_batch *batch, struct ehi_hash128 hash)
+{
+    if (batch->sieve == NULL)
+        return;
+    uint64_t *block = sieve_block(batch, hash);
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t bit = hash.high >> (9 * i) & 511;
+        block[bit / 64] |= UINT64_C(1) << bit % 64;
+    }
+}
+
+/* -- loading ----------------------------------------------------------------------------------- */
+
+static int decode_state(struct ehi_batch *batch, struct subject *s, struct ehi_slice state,
+                        struct ecshist_error *error)
+{
+    const struct ehi_deployment *d = &s->as.deployment;
+    struct ehi_slice arn;
+    int rc;
+    if (s->kind == EHI_ARN_SERVICE) {
+        rc = ehi_service_decode(state, &s->as.service, error);
+        arn = s->as.service.arn;
+    } else if (s->kind == EHI_ARN_REVISION) {
+        rc = ehi_revision_decode(state, &s->as.revision, error);
+        arn = s->as.revision.arn;
+    } else {
+        rc = ehi_deployment_decode(state, &batch->arena, &s->as.deployment, error);
+        arn = d->arn;
+        s->listed = (struct ehi_db_listed){d->created_at_us, d->created_seq, s->id, d->status};
+    }
+    if (rc == ECSHIST_OK && !ehi_slice_equal(arn, s->arn))
+        return ehi_fail(error, ECSHIST_INDEX, "two ARNs have the same hash: %.*s and %.*s",
+                        EHI_FMT(s->arn), EHI_FMT(arn));
+    return rc;
 }
 
 static int load_state(struct ehi_batch *batch, struct subject *s, struct ecshist_error *error)
@@ -159,33 +288,42 @@ static int load_state(struct ehi_batch *batch, struct subject *s, struct ecshist
     if (!found)
         return ehi_fail(error, ECSHIST_INDEX, "the index has no state of %.*s: rebuild the index",
                         EHI_FMT(s->arn));
-    if (s->kind == EHI_ARN_SERVICE)
-        return ehi_service_decode(state, &s->as.service, error);
-    if (s->kind == EHI_ARN_REVISION)
-        return ehi_revision_decode(state, &s->as.revision, error);
-    rc = ehi_deployment_decode(state, &batch->arena, &s->as.deployment, error);
-    s->listed = (struct ehi_db_listed){s->as.deployment.created_at_us, s->as.deployment.created_seq,
-                                       s->id, s->as.deployment.status};
-    return rc;
+    return decode_state(batch, s, state, error);
 }
 
 static int load_timeline(struct ehi_batch *batch, struct subject *s, struct ecshist_error *error)
 {
-    s->chunks = ehi_arena_alloc(&batch->arena, sizeof(struct chunk));
-    if (s->chunks == NULL)
-        return ehi_fail_memory(error);
-    s->chunks->older = NULL;
-    s->chunks->count = 0;
+    struct ehi_db_entry entries[EHI_DB_CHUNK];
+    struct ehi_batch_chunk *c = &s->chunk;
+    s->chunks = c;
     if (s->is_new)
         return ECSHIST_OK;
     /* A service is in the index from the first event of anything of it: it may have no row of its
      * own. */
-    int rc = ehi_db_timeline_last(batch->txn, s->id, s->chunks->entries, &s->chunks->count, error);
+    int rc = ehi_db_timeline_last(batch->txn, s->id, entries, &c->count, error);
+    if (rc != ECSHIST_OK || c->count == 0)
+        return rc;
+    c->capacity = c->count + 1 < EHI_DB_CHUNK ? c->count + 1 : EHI_DB_CHUNK;
+    c->entries = ehi_arena_alloc(&batch->arena, c->capacity * sizeof(*c->entries));
+    if (c->entries == NULL)
+        return ehi_fail_memory(error);
+    memcpy(c->entries, entries, c->count * sizeof(*c->entries));
     uint64_t first =
         s->kind == EHI_ARN_DEPLOYMENT ? s->as.deployment.created_seq : s->as.revision.first_seq;
-    s->has_older_rows =
-        s->chunks->count != 0 && (s->kind == EHI_ARN_SERVICE || s->chunks->entries[0].seq != first);
+    s->has_older_rows = s->kind == EHI_ARN_SERVICE || c->entries[0].seq != first;
     return rc;
+}
+
+static struct subject *new_subject(struct ehi_batch *batch, enum ehi_arn_kind kind)
+{
+    size_t size = offsetof(struct subject, as);
+    size += kind == EHI_ARN_DEPLOYMENT ? sizeof(struct ehi_deployment)
+            : kind == EHI_ARN_REVISION ? sizeof(struct ehi_revision)
+                                       : sizeof(struct ehi_service);
+    struct subject *s = ehi_arena_array(&batch->arena, 1, size);
+    if (s != NULL)
+        s->kind = kind;
+    return s;
 }
 
 /* The subject of an ARN, loaded from the index where it is there. The arn must outlive the batch.
@@ -197,25 +335,25 @@ static int find_subject(struct ehi_batch *batch, struct ehi_slice arn, enum ehi_
     *out = known_subject(batch, hash, arn);
     if (*out != NULL)
         return ECSHIST_OK;
-    struct subject *s = ehi_arena_array(&batch->arena, 1, sizeof(*s));
+    struct subject *s = new_subject(batch, kind);
     if (s == NULL)
         return ehi_fail_memory(error);
     s->hash = hash;
     s->arn = arn;
-    s->kind = kind;
-    bool found;
-    int rc = ehi_db_find(batch->txn, arn, hash, &s->id, &found, error);
+    bool found = false;
+    int rc = in_sieve(batch, kind, hash) ? ehi_db_find(batch->txn, arn, hash, &s->id, &found, error)
+                                         : ECSHIST_OK;
     if (rc != ECSHIST_OK)
         return rc;
     s->is_new = !found;
     rc = found ? load_state(batch, s, error) : ECSHIST_OK;
     if (rc == ECSHIST_OK)
         rc = load_timeline(batch, s, error);
-    if (rc != ECSHIST_OK)
-        return rc;
-    enter_subject(batch, s);
-    *out = s;
-    return ECSHIST_OK;
+    if (rc == ECSHIST_OK)
+        rc = enter_subject(batch, s, error);
+    if (rc == ECSHIST_OK)
+        *out = s;
+    return rc;
 }
 
 static int find_service(struct ehi_batch *batch, struct subject *s, const struct ehi_arn *arn,
@@ -303,7 +441,7 @@ static int compare_earlier(struct ehi_batch *batch, const struct ehi_event *even
 }
 
 static int search_entries(struct ehi_batch *batch, const struct ehi_event *event,
-                          struct ehi_slice id, uint64_t id_hash, const struct ehi_db_entry *entries,
+                          struct ehi_slice id, uint32_t id_hash, const struct ehi_db_entry *entries,
                           unsigned count, struct earlier *out, struct ecshist_error *error)
 {
     for (unsigned i = 0; i < count && !out->found; i++) {
@@ -317,7 +455,7 @@ static int search_entries(struct ehi_batch *batch, const struct ehi_event *event
 }
 
 static int search_older_rows(struct ehi_batch *batch, const struct subject *s,
-                             const struct ehi_event *event, struct ehi_slice id, uint64_t id_hash,
+                             const struct ehi_event *event, struct ehi_slice id, uint32_t id_hash,
                              struct earlier *out, struct ecshist_error *error)
 {
     struct ehi_db_walk walk;
@@ -336,11 +474,12 @@ static int search_older_rows(struct ehi_batch *batch, const struct subject *s,
 }
 
 static int search_earlier(struct ehi_batch *batch, const struct subject *s,
-                          const struct ehi_event *event, struct ehi_slice id, uint64_t id_hash,
+                          const struct ehi_event *event, struct ehi_slice id, uint32_t id_hash,
                           struct earlier *out, struct ecshist_error *error)
 {
     int rc = ECSHIST_OK;
-    for (struct chunk *c = s->chunks; c != NULL && rc == ECSHIST_OK && !out->found; c = c->older)
+    for (struct ehi_batch_chunk *c = s->chunks; c != NULL && rc == ECSHIST_OK && !out->found;
+         c = c->older)
         rc = search_entries(batch, event, id, id_hash, c->entries, c->count, out, error);
     if (rc == ECSHIST_OK && !out->found && s->has_older_rows)
         rc = search_older_rows(batch, s, event, id, id_hash, out, error);
@@ -460,9 +599,15 @@ static void count_status(struct ehi_batch *batch, struct ehi_service *service, i
     batch->head.by_status[after]++;
 }
 
+/* What a deployment was. */
+struct before {
+    uint8_t status;
+    uint64_t created_seq;
+};
+
 /* The deployment has changed from `before`: what its service shows of it. */
 static int update_service(struct ehi_batch *batch, struct subject *s, const struct ehi_event *event,
-                          const struct ehi_deployment *before, struct ecshist_error *error)
+                          const struct before *before, struct ecshist_error *error)
 {
     struct subject *service = s->service;
     const struct ehi_deployment *d = &s->as.deployment;
@@ -490,7 +635,7 @@ static int fold_deployment(struct ehi_batch *batch, struct subject *s,
                            const struct ehi_event *event, enum ehi_applied *applied,
                            struct ecshist_error *error)
 {
-    struct ehi_deployment before = s->as.deployment;
+    struct before before = {s->as.deployment.status, s->as.deployment.created_seq};
     int rc = ehi_reduce(&s->as.deployment, event, &batch->arena, applied, error);
     if (rc != ECSHIST_OK || *applied == EHI_DUPLICATE)
         return rc;
@@ -510,7 +655,7 @@ static int document_event(struct ehi_batch *batch, const struct subject *s, stru
         record = record_of(batch, seq);
     } else {
         uint64_t hint = 0;
-        for (const struct chunk *c = s->chunks; c != NULL; c = c->older) {
+        for (const struct ehi_batch_chunk *c = s->chunks; c != NULL; c = c->older) {
             for (unsigned i = 0; i < c->count; i++)
                 hint = c->entries[i].seq == seq ? c->entries[i].offset : hint;
         }
@@ -595,20 +740,42 @@ static int fold_event(struct ehi_batch *batch, struct subject *s, const struct e
 
 /* -- what the log will hold -------------------------------------------------------------------- */
 
-static int add_entry(struct ehi_batch *batch, struct subject *s, const struct ehi_db_entry *entry,
-                     struct ehi_db_entry **out, struct ecshist_error *error)
+static int grow_chunk(struct ehi_batch *batch, struct ehi_batch_chunk *c,
+                      struct ecshist_error *error)
 {
-    if (s->chunks->count == EHI_DB_CHUNK) {
-        struct chunk *c = ehi_arena_alloc(&batch->arena, sizeof(*c));
+    enum { FIRST_ENTRIES = 4 };
+    unsigned capacity = c->capacity == 0 ? FIRST_ENTRIES : c->capacity * 2;
+    capacity = capacity < EHI_DB_CHUNK ? capacity : EHI_DB_CHUNK;
+    struct ehi_db_entry *entries = ehi_arena_alloc(&batch->arena, capacity * sizeof(*entries));
+    if (entries == NULL)
+        return ehi_fail_memory(error);
+    if (c->count != 0)
+        memcpy(entries, c->entries, c->count * sizeof(*entries));
+    c->entries = entries;
+    c->capacity = capacity;
+    return ECSHIST_OK;
+}
+
+static bool has_room(const struct ehi_batch_chunk *c, uint64_t seq)
+{
+    return c->count == 0 || (c->count < EHI_DB_CHUNK && ehi_db_same_row(c->entries[0].seq, seq));
+}
+
+static int add_entry(struct ehi_batch *batch, struct subject *s, const struct ehi_db_entry *entry,
+                     struct ecshist_error *error)
+{
+    struct ehi_batch_chunk *c = s->chunks;
+    if (!has_room(c, entry->seq)) {
+        c = ehi_arena_array(&batch->arena, 1, sizeof(*c));
         if (c == NULL)
             return ehi_fail_memory(error);
         c->older = s->chunks;
-        c->count = 0;
-        s->chunks = c;
     }
-    *out = &s->chunks->entries[s->chunks->count];
-    **out = *entry;
-    s->chunks->count++;
+    int rc = c->count == c->capacity ? grow_chunk(batch, c, error) : ECSHIST_OK;
+    if (rc != ECSHIST_OK)
+        return rc;
+    c->entries[c->count++] = *entry;
+    s->chunks = c;
     s->chunks_dirty = true;
     return ECSHIST_OK;
 }
@@ -637,15 +804,17 @@ static void count_event(struct ehi_db_head *head, unsigned flags)
 /* The event is in: its row in the timeline, its place among the batch's records. Cannot fail
  * halfway. */
 static int accept(struct ehi_batch *batch, struct subject *s, const struct ehi_event *event,
-                  struct ehi_slice record, uint64_t id_hash, uint64_t offset, unsigned flags,
+                  struct ehi_slice record, uint32_t id_hash, uint64_t offset, unsigned flags,
                   struct ecshist_error *error)
 {
     struct ehi_db_entry entry = {event->seq, id_hash, (uint32_t)offset, (uint16_t)event->type,
                                  (uint16_t)flags};
     struct ehi_batch_record *r = &batch->records[batch->record_count];
-    int rc = add_entry(batch, s, &entry, &r->entry, error);
+    int rc = add_entry(batch, s, &entry, error);
     if (rc != ECSHIST_OK)
         return rc;
+    r->chunk = s->chunks;
+    r->place = s->chunks->count - 1;
     r->record = record;
     r->seq = event->seq;
     r->flags = flags;
@@ -653,11 +822,6 @@ static int accept(struct ehi_batch *batch, struct subject *s, const struct ehi_e
     batch->record_count++;
     count_event(&batch->head, flags);
     return ECSHIST_OK;
-}
-
-static uint64_t hash_id(struct ehi_slice id)
-{
-    return ehi_hash64(id.data, id.length, 0);
 }
 
 static int prepare(struct ehi_batch *batch, const struct ehi_event *event, struct subject **s,
@@ -705,7 +869,7 @@ int ehi_batch_apply(struct ehi_batch *batch, struct ehi_slice record, bool lenie
         return rc;
     char text[ECSHIST_MAX_ID_BYTES + 1];
     struct ehi_slice id = ehi_event_id(&event, text);
-    uint64_t id_hash = hash_id(id);
+    uint32_t id_hash = ehi_db_id_hash(id);
     struct earlier earlier = {0};
     rc = search_earlier(batch, s, &event, id, id_hash, &earlier, reason);
     if (rc != ECSHIST_OK)
@@ -732,6 +896,7 @@ int ehi_batch_apply(struct ehi_batch *batch, struct ehi_slice record, bool lenie
     }
     *out = (struct ehi_outcome){flags != 0 ? ECSHIST_OUTCOME_IGNORED : ECSHIST_OUTCOME_APPENDED,
                                 flags != 0 ? ECSHIST_CONFLICT : ECSHIST_OK, event.seq};
+    batch->offsets_unknown = true;
     return accept(batch, s, &event, record, id_hash, 0, flags, reason);
 }
 
@@ -760,8 +925,8 @@ static int replay_restated(struct ehi_batch *batch, struct subject *s,
 {
     char text[ECSHIST_MAX_ID_BYTES + 1];
     create_subject(batch, s, event->seq);
-    return accept(batch, s, event, record, hash_id(ehi_event_id(event, text)), offset, event->flags,
-                  error);
+    return accept(batch, s, event, record, ehi_db_id_hash(ehi_event_id(event, text)), offset,
+                  event->flags, error);
 }
 
 int ehi_batch_replay(struct ehi_batch *batch, struct ehi_slice record, uint64_t offset,
@@ -792,7 +957,7 @@ int ehi_batch_replay(struct ehi_batch *batch, struct ehi_slice record, uint64_t 
         return misfit(seq, error);
     }
     char text[ECSHIST_MAX_ID_BYTES + 1];
-    return accept(batch, s, &event, record, hash_id(ehi_event_id(&event, text)), offset,
+    return accept(batch, s, &event, record, ehi_db_id_hash(ehi_event_id(&event, text)), offset,
                   event.flags, error);
 }
 
@@ -837,23 +1002,10 @@ static int put_listed(struct ehi_batch *batch, struct subject *s, struct ecshist
 static int put_chunks(struct ehi_batch *batch, const struct subject *s, struct ecshist_error *error)
 {
     int rc = ECSHIST_OK;
-    for (const struct chunk *c = s->chunks; c != NULL && rc == ECSHIST_OK; c = c->older) {
+    for (const struct ehi_batch_chunk *c = s->chunks; c != NULL && rc == ECSHIST_OK; c = c->older) {
         if (c->count != 0)
             rc = ehi_db_put_timeline(batch->txn, s->id, c->entries, c->count, error);
     }
-    return rc;
-}
-
-static int put_subject(struct ehi_batch *batch, struct subject *s, struct ehi_slice state,
-                       struct ecshist_error *error)
-{
-    int rc = ehi_db_put_state(batch->txn, s->kind, s->id, state, error);
-    if (rc == ECSHIST_OK && s->is_new)
-        rc = ehi_db_put_arn(batch->txn, s->arn, s->hash, s->id, error);
-    if (rc == ECSHIST_OK && s->is_new && s->kind == EHI_ARN_SERVICE)
-        rc = put_service_names(batch, s, error);
-    if (rc == ECSHIST_OK && s->kind == EHI_ARN_DEPLOYMENT)
-        rc = put_listed(batch, s, error);
     return rc;
 }
 
@@ -873,26 +1025,136 @@ static int encode_states(struct ehi_batch *batch, struct ecshist_error *error)
     return ECSHIST_OK;
 }
 
-static int put_subjects(struct ehi_batch *batch, struct ecshist_error *error)
+static int reserve_items(struct ehi_batch *batch, struct ecshist_error *error)
 {
-    int rc = encode_states(batch, error);
-    for (struct subject *s = batch->subjects; s != NULL && rc == ECSHIST_OK; s = s->next) {
+    if (batch->item_capacity >= batch->subject_count)
+        return ECSHIST_OK;
+    struct item *items = realloc(batch->items, 2 * batch->slot_count * sizeof(*items));
+    if (items == NULL)
+        return ehi_fail_memory(error);
+    batch->items = items;
+    batch->item_capacity = batch->slot_count;
+    return ECSHIST_OK;
+}
+
+static bool is_behind(const struct item *a, const struct item *b)
+{
+    return a->high != b->high ? a->high > b->high : a->low > b->low;
+}
+
+/* Two sorted parts, one behind the other, into one. */
+static void merge(const struct item *a, const struct item *b, const struct item *end,
+                  struct item *out)
+{
+    const struct item *middle = b;
+    while (a < middle && b < end)
+        *out++ = is_behind(a, b) ? *b++ : *a++;
+    while (a < middle)
+        *out++ = *a++;
+    while (b < end)
+        *out++ = *b++;
+}
+
+/* The first `count` items; the others behind them are room for it. What was in order is seen at once. */
+static void sort_items(struct ehi_batch *batch, size_t count)
+{
+    struct item *from = batch->items, *to = batch->items + batch->item_capacity;
+    bool sorted = true;
+    for (size_t i = 1; i < count && sorted; i++)
+        sorted = !is_behind(&from[i - 1], &from[i]);
+    for (size_t width = 1; width < count && !sorted; width *= 2) {
+        for (size_t i = 0; i < count; i += 2 * width) {
+            size_t middle = i + width < count ? i + width : count;
+            size_t end = middle + width < count ? middle + width : count;
+            merge(from + i, from + middle, from + end, to + i);
+        }
+        struct item *other = from;
+        from = to;
+        to = other;
+    }
+    if (from != batch->items)
+        memcpy(batch->items, from, count * sizeof(*from));
+}
+
+/* By id: states, and what is rare. */
+static int put_states(struct ehi_batch *batch, struct ecshist_error *error)
+{
+    size_t count = 0;
+    for (struct subject *s = batch->subjects; s != NULL; s = s->next) {
+        if (s->dirty || s->chunks_dirty)
+            batch->items[count++] = (struct item){s->id, 0, s};
+    }
+    sort_items(batch, count);
+    int rc = ECSHIST_OK;
+    for (size_t i = 0; i < count && rc == ECSHIST_OK; i++) {
+        const struct subject *s = batch->items[i].subject;
+        struct ehi_slice state = ehi_slice(batch->scratch.data + s->state_start, s->state_length);
         if (s->dirty)
-            rc = put_subject(
-                batch, s, ehi_slice(batch->scratch.data + s->state_start, s->state_length), error);
+            rc = ehi_db_put_state(batch->txn, s->kind, s->id, state, error);
+        if (rc == ECSHIST_OK && s->is_new && s->dirty && s->kind == EHI_ARN_SERVICE)
+            rc = put_service_names(batch, s, error);
+    }
+    for (size_t i = 0; i < count && rc == ECSHIST_OK; i++) {
+        if (batch->items[i].subject->chunks_dirty)
+            rc = put_chunks(batch, batch->items[i].subject, error);
     }
     return rc;
 }
 
+static int put_arns(struct ehi_batch *batch, struct ecshist_error *error)
+{
+    size_t count = 0;
+    for (struct subject *s = batch->subjects; s != NULL; s = s->next) {
+        if (s->is_new && s->dirty)
+            batch->items[count++] = (struct item){s->hash.high, s->hash.low, s};
+    }
+    sort_items(batch, count);
+    int rc = ECSHIST_OK;
+    for (size_t i = 0; i < count && rc == ECSHIST_OK; i++) {
+        const struct subject *s = batch->items[i].subject;
+        put_in_sieve(batch, s->hash);
+        rc = ehi_db_put_arn(batch->txn, s->kind, s->hash, s->id, error);
+    }
+    return rc;
+}
+
+static int put_lists(struct ehi_batch *batch, struct ecshist_error *error)
+{
+    size_t count = 0;
+    for (struct subject *s = batch->subjects; s != NULL; s = s->next) {
+        if (s->dirty && s->kind == EHI_ARN_DEPLOYMENT)
+            batch->items[count++] =
+                (struct item){s->service->id, ~(uint64_t)s->as.deployment.created_at_us, s};
+    }
+    sort_items(batch, count);
+    int rc = ECSHIST_OK;
+    for (size_t i = 0; i < count && rc == ECSHIST_OK; i++)
+        rc = put_listed(batch, batch->items[i].subject, error);
+    return rc;
+}
+
+/* What was not known when the entries were made. */
+static void set_offsets(struct ehi_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->record_count; i++) {
+        const struct ehi_batch_record *r = &batch->records[i];
+        r->chunk->entries[r->place].offset = (uint32_t)r->offset;
+    }
+}
+
 int ehi_batch_put(struct ehi_batch *batch, struct ecshist_error *error)
 {
-    int rc = put_subjects(batch, error);
-    for (uint32_t i = 0; i < batch->record_count; i++)
-        batch->records[i].entry->offset = (uint32_t)batch->records[i].offset;
-    for (struct subject *s = batch->subjects; s != NULL && rc == ECSHIST_OK; s = s->next) {
-        if (s->chunks_dirty)
-            rc = put_chunks(batch, s, error);
-    }
+    int rc = reserve_items(batch, error);
+    if (rc == ECSHIST_OK)
+        rc = encode_states(batch, error);
+    if (batch->offsets_unknown)
+        set_offsets(batch);
+    if (rc == ECSHIST_OK)
+        rc = put_states(batch, error);
+    if (rc == ECSHIST_OK)
+        rc = put_arns(batch, error);
+    if (rc == ECSHIST_OK)
+        rc = put_lists(batch, error);
     if (rc == ECSHIST_OK)
         rc = ehi_db_put_head(batch->txn, &batch->head, error);
     return rc;

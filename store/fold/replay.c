@@ -15,9 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Events a commit: enough that a page is written once for many of them, few enough that memory
+/* A commit: events enough that a page is written once for many of them, few enough that memory
  * stays small. */
-enum { REPLAY_EVENTS = 65536 };
+enum { REPLAY_EVENTS = 1 << 18, REPLAY_BYTES = 96 << 20 };
 
 struct replay {
     struct ehi_store *store;
@@ -49,6 +49,7 @@ static int begin(struct replay *r, struct ecshist_error *error)
         memcpy(head.store_id, ehi_log_store_id(r->store->log), 16);
         head.index_format = EHI_INDEX_FORMAT;
         head.next_id = 1;
+        ehi_batch_from_scratch(r->batch);
     }
     r->position = ehi_head_position(&head);
     ehi_batch_begin(r->batch, r->txn, r->store->log, &head);
@@ -136,6 +137,11 @@ static int settle(struct replay *r, enum ehi_verdict verdict, struct ecshist_err
     return rc == ECSHIST_OK ? ehi_log_settle(r->store->log, &r->position, error) : rc;
 }
 
+static bool is_full(const struct ehi_batch *batch)
+{
+    return ehi_batch_count(batch) >= REPLAY_EVENTS || ehi_batch_bytes(batch) >= REPLAY_BYTES;
+}
+
 static int replay_all(struct replay *r, struct ecshist_error *error)
 {
     int rc = begin(r, error);
@@ -152,7 +158,7 @@ static int replay_all(struct replay *r, struct ecshist_error *error)
             break;
         }
         rc = replay_frame(r, &frame, error);
-        if (rc == ECSHIST_OK && ehi_batch_count(r->batch) >= REPLAY_EVENTS) {
+        if (rc == ECSHIST_OK && is_full(r->batch)) {
             rc = commit(r, error);
             if (rc == ECSHIST_OK)
                 rc = begin(r, error);
