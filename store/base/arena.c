@@ -116,9 +116,9 @@ void ehi_arena_reset(struct ehi_arena *arena)
     }
     arena->chunks = NULL;
     arena->bytes = 0;
+    size_t most = arena->keep_bytes == 0 ? ARENA_KEPT_BYTES : arena->keep_bytes;
     struct ehi_arena_chunk **link = &arena->kept;
-    while (*link != NULL &&
-           (arena->bytes == 0 || arena->bytes + (*link)->size <= ARENA_KEPT_BYTES)) {
+    while (*link != NULL && (arena->bytes == 0 || arena->bytes + (*link)->size <= most)) {
         arena->bytes += (*link)->size;
         link = &(*link)->older;
     }

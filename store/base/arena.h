@@ -14,6 +14,7 @@ struct ehi_arena {
     struct ehi_arena_chunk *chunks; /* in use; newest first */
     struct ehi_arena_chunk *kept;   /* from before it was reset */
     size_t bytes;                   /* of all of them */
+    size_t keep_bytes;              /* kept over a reset at the most; 0: some megabytes */
     uint8_t *next;
     uint8_t *end;
 };
@@ -26,7 +27,7 @@ void *ehi_arena_array(struct ehi_arena *arena, size_t count, size_t size) ECSHIS
  * out. */
 struct ehi_slice ehi_arena_copy(struct ehi_arena *arena, struct ehi_slice bytes) ECSHIST_CHECKED;
 /*
- * Forgets all pieces. Keeps the chunks for the next use, the largest first, up to some megabytes: what takes about the same each
+ * Forgets all pieces. Keeps the chunks for the next use, the largest first, up to keep_bytes: what takes about the same each
  * time asks for no more memory.
  */
 void ehi_arena_reset(struct ehi_arena *arena);

@@ -19,7 +19,6 @@ struct ehi_batch_chunk {
 
 /* A deployment, revision or service that the batch touches. */
 struct subject {
-    struct subject *next;
     struct ehi_hash128 hash;
     struct ehi_slice arn;
     enum ehi_arn_kind kind;
@@ -51,7 +50,7 @@ struct item {
     struct subject *subject;
 };
 
-enum { FIRST_SLOTS = 1024, SIEVE_BLOCKS = 65536, SIEVE_WORDS = 8 };
+enum { FIRST_SLOTS = 1024, ITEM_LISTS = 4, SIEVE_BLOCKS = 65536, SIEVE_WORDS = 8 };
 
 /*
  * Of a batch that makes an index from scratch: which ARNs may be in it. A block of bits for each hash, four of them set;
@@ -70,12 +69,13 @@ struct ehi_batch {
     struct slot *slots;
     size_t slot_count; /* a power of two, at least twice as many as there are subjects */
     size_t subject_count;
-    struct subject *subjects, **subjects_end; /* in the order they came in */
+    struct subject *
+        *subjects; /* in the order they came in; room for half as many as there are slots */
     struct ehi_batch_record *records;
     uint32_t record_count, record_capacity;
     bool offsets_unknown; /* at least one of the records is new */
     struct ehi_buffer scratch;
-    struct item *items; /* twice as many as there are slots for subjects: half of them to sort */
+    struct item *items; /* lists of them, each with room for all subjects, and room to sort one */
     size_t item_capacity;
     struct sieve *sieve; /* NULL: the index may have any ARN */
 };
@@ -87,8 +87,9 @@ struct ehi_batch *ehi_batch_new(void)
         return NULL;
     batch->slot_count = FIRST_SLOTS;
     batch->slots = calloc(batch->slot_count, sizeof(*batch->slots));
-    if (batch->slots == NULL) {
-        free(batch);
+    batch->subjects = calloc(batch->slot_count / 2, sizeof(struct subject *));
+    if (batch->slots == NULL || batch->subjects == NULL) {
+        ehi_batch_free(batch);
         return NULL;
     }
     return batch;
@@ -101,6 +102,7 @@ void ehi_batch_free(struct ehi_batch *batch)
     ehi_arena_free(&batch->arena);
     ehi_buffer_free(&batch->scratch);
     free(batch->slots);
+    free(batch->subjects);
     free(batch->records);
     free(batch->items);
     free(batch->sieve);
@@ -114,8 +116,8 @@ static void clear_slots(struct ehi_batch *batch)
         memset(batch->slots, 0, batch->slot_count * sizeof(*batch->slots));
         return;
     }
-    for (const struct subject *s = batch->subjects; s != NULL; s = s->next)
-        batch->slots[s->slot] = (struct slot){0, NULL};
+    for (size_t i = 0; i < batch->subject_count; i++)
+        batch->slots[batch->subjects[i]->slot] = (struct slot){0, NULL};
 }
 
 void ehi_batch_begin(struct ehi_batch *batch, struct ehi_db_txn *txn, struct ehi_log *log,
@@ -125,8 +127,6 @@ void ehi_batch_begin(struct ehi_batch *batch, struct ehi_db_txn *txn, struct ehi
         clear_slots(batch);
     ehi_arena_reset(&batch->arena);
     batch->subject_count = 0;
-    batch->subjects = NULL;
-    batch->subjects_end = &batch->subjects;
     batch->record_count = 0;
     batch->offsets_unknown = false;
     batch->txn = txn;
@@ -138,6 +138,7 @@ void ehi_batch_begin(struct ehi_batch *batch, struct ehi_db_txn *txn, struct ehi
 void ehi_batch_from_scratch(struct ehi_batch *batch)
 {
     batch->sieve = calloc(1, sizeof(*batch->sieve));
+    batch->arena.keep_bytes = SIZE_MAX;
 }
 
 struct ehi_db_head *ehi_batch_head(struct ehi_batch *batch)
@@ -182,11 +183,15 @@ static void set_slot(struct slot *slots, size_t count, struct subject *s)
 static int grow_slots(struct ehi_batch *batch, struct ecshist_error *error)
 {
     size_t count = batch->slot_count * 2;
+    struct subject **subjects = realloc(batch->subjects, count / 2 * sizeof(struct subject *));
+    if (subjects == NULL)
+        return ehi_fail_memory(error);
+    batch->subjects = subjects;
     struct slot *slots = calloc(count, sizeof(*slots));
     if (slots == NULL)
         return ehi_fail_memory(error);
-    for (struct subject *s = batch->subjects; s != NULL; s = s->next)
-        set_slot(slots, count, s);
+    for (size_t i = 0; i < batch->subject_count; i++)
+        set_slot(slots, count, subjects[i]);
     free(batch->slots);
     batch->slots = slots;
     batch->slot_count = count;
@@ -201,10 +206,7 @@ static int enter_subject(struct ehi_batch *batch, struct subject *s, struct ecsh
             return rc;
     }
     set_slot(batch->slots, batch->slot_count, s);
-    s->next = NULL;
-    *batch->subjects_end = s;
-    batch->subjects_end = &s->next;
-    batch->subject_count++;
+    batch->subjects[batch->subject_count++] = s;
     return ECSHIST_OK;
 }
 
@@ -538,10 +540,6 @@ static void offer_again(struct recomputing *r, const struct ehi_deployment *d)
 static int offer_indexed(struct recomputing *r, uint64_t deployment_id, struct ecshist_error *error)
 {
     struct ehi_batch *batch = r->batch;
-    for (const struct subject *s = batch->subjects; s != NULL; s = s->next) {
-        if (s->id == deployment_id)
-            return ECSHIST_OK; /* the batch has it in a newer state */
-    }
     struct ehi_slice state;
     bool found;
     int rc = ehi_db_get_state(batch->txn, EHI_ARN_DEPLOYMENT, deployment_id, &state, &found, error);
@@ -549,7 +547,10 @@ static int offer_indexed(struct recomputing *r, uint64_t deployment_id, struct e
         return rc;
     struct ehi_deployment d;
     rc = ehi_deployment_decode(state, &batch->arena, &d, error);
-    if (rc == ECSHIST_OK)
+    if (rc != ECSHIST_OK)
+        return rc;
+    /* Where the batch has it in a newer state, that was offered. */
+    if (known_subject(batch, ehi_hash128(d.arn.data, d.arn.length), d.arn) == NULL)
         offer_again(r, &d);
     return rc;
 }
@@ -577,7 +578,8 @@ static int recompute_current(struct ehi_batch *batch, struct subject *service,
     struct recomputing r = {batch, service, false};
     struct ehi_service *state = &service->as.service;
     state->current_revision_arn = EHI_SLICE_EMPTY;
-    for (const struct subject *s = batch->subjects; s != NULL; s = s->next) {
+    for (size_t i = 0; i < batch->subject_count; i++) {
+        const struct subject *s = batch->subjects[i];
         if (s->kind == EHI_ARN_DEPLOYMENT && s->service == service && subject_exists(s))
             offer_again(&r, &s->as.deployment);
     }
@@ -985,7 +987,7 @@ static int put_service_names(struct ehi_batch *batch, const struct subject *s,
     return rc;
 }
 
-static int put_listed(struct ehi_batch *batch, struct subject *s, struct ecshist_error *error)
+static int put_listed(struct ehi_batch *batch, const struct subject *s, struct ecshist_error *error)
 {
     const struct ehi_deployment *d = &s->as.deployment;
     struct ehi_db_listed row = {d->created_at_us, d->created_seq, s->id, d->status};
@@ -1009,34 +1011,6 @@ static int put_chunks(struct ehi_batch *batch, const struct subject *s, struct e
     return rc;
 }
 
-/* All states are encoded before the first put: they may borrow from pages that a put is free to
- * move. */
-static int encode_states(struct ehi_batch *batch, struct ecshist_error *error)
-{
-    batch->scratch.length = 0;
-    for (struct subject *s = batch->subjects; s != NULL; s = s->next) {
-        if (!s->dirty)
-            continue;
-        s->state_start = batch->scratch.length;
-        if (encode_state(s, &batch->scratch) != ECSHIST_OK)
-            return ehi_fail_memory(error);
-        s->state_length = batch->scratch.length - s->state_start;
-    }
-    return ECSHIST_OK;
-}
-
-static int reserve_items(struct ehi_batch *batch, struct ecshist_error *error)
-{
-    if (batch->item_capacity >= batch->subject_count)
-        return ECSHIST_OK;
-    struct item *items = realloc(batch->items, 2 * batch->slot_count * sizeof(*items));
-    if (items == NULL)
-        return ehi_fail_memory(error);
-    batch->items = items;
-    batch->item_capacity = batch->slot_count;
-    return ECSHIST_OK;
-}
-
 static bool is_behind(const struct item *a, const struct item *b)
 {
     return a->high != b->high ? a->high > b->high : a->low > b->low;
@@ -1055,10 +1029,10 @@ static void merge(const struct item *a, const struct item *b, const struct item 
         *out++ = *b++;
 }
 
-/* The first `count` items; the others behind them are room for it. What was in order is seen at once. */
-static void sort_items(struct ehi_batch *batch, size_t count)
+/* `room` has as many. What was in order is seen at once. */
+static void sort_items(struct item *items, size_t count, struct item *room)
 {
-    struct item *from = batch->items, *to = batch->items + batch->item_capacity;
+    struct item *from = items, *to = room;
     bool sorted = true;
     for (size_t i = 1; i < count && sorted; i++)
         sorted = !is_behind(&from[i - 1], &from[i]);
@@ -1072,64 +1046,127 @@ static void sort_items(struct ehi_batch *batch, size_t count)
         from = to;
         to = other;
     }
-    if (from != batch->items)
-        memcpy(batch->items, from, count * sizeof(*from));
+    if (from != items)
+        memcpy(items, from, count * sizeof(*from));
+}
+
+/* Subjects lie all over the memory: those that are next are asked for ahead of time. */
+static void prefetch(const struct subject *s)
+{
+    const uint8_t *line = (const uint8_t *)s;
+    for (size_t i = 0; i < offsetof(struct subject, as); i += 64)
+        __builtin_prefetch(line + i);
+}
+
+enum { AHEAD = 6 };
+
+static const struct subject *item_at(const struct item *items, size_t count, size_t i)
+{
+    if (i + AHEAD < count)
+        prefetch(items[i + AHEAD].subject);
+    return items[i].subject;
+}
+
+static int reserve_items(struct ehi_batch *batch, struct ecshist_error *error)
+{
+    if (batch->item_capacity >= batch->subject_count)
+        return ECSHIST_OK;
+    size_t capacity = batch->slot_count / 2;
+    struct item *items = realloc(batch->items, ITEM_LISTS * capacity * sizeof(*items));
+    if (items == NULL)
+        return ehi_fail_memory(error);
+    batch->items = items;
+    batch->item_capacity = capacity;
+    return ECSHIST_OK;
+}
+
+/* What is to be put, by table. */
+struct to_put {
+    struct item *states, *arns, *lists, *room;
+    size_t state_count, arn_count, list_count;
+};
+
+static struct to_put nothing_to_put(const struct ehi_batch *batch)
+{
+    size_t n = batch->item_capacity;
+    return (struct to_put){.states = batch->items,
+                           .arns = batch->items + n,
+                           .lists = batch->items + 2 * n,
+                           .room = batch->items + 3 * n};
+}
+
+/* All states are encoded before the first put: they may borrow from pages that a put is free to
+ * move. */
+static int gather(struct ehi_batch *batch, struct subject *s, struct to_put *put)
+{
+    if (s->dirty || s->chunks_dirty)
+        put->states[put->state_count++] = (struct item){s->id, 0, s};
+    if (!s->dirty)
+        return ECSHIST_OK;
+    if (s->is_new)
+        put->arns[put->arn_count++] = (struct item){s->hash.high, s->hash.low, s};
+    if (s->kind == EHI_ARN_DEPLOYMENT)
+        put->lists[put->list_count++] =
+            (struct item){s->service->id, ~(uint64_t)s->as.deployment.created_at_us, s};
+    s->state_start = batch->scratch.length;
+    int rc = encode_state(s, &batch->scratch);
+    s->state_length = batch->scratch.length - s->state_start;
+    return rc;
+}
+
+static int gather_all(struct ehi_batch *batch, struct to_put *put, struct ecshist_error *error)
+{
+    int rc = reserve_items(batch, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    *put = nothing_to_put(batch);
+    batch->scratch.length = 0;
+    for (size_t i = 0; i < batch->subject_count; i++) {
+        if (i + AHEAD < batch->subject_count)
+            prefetch(batch->subjects[i + AHEAD]);
+        if (gather(batch, batch->subjects[i], put) != ECSHIST_OK)
+            return ehi_fail_memory(error);
+    }
+    sort_items(put->states, put->state_count, put->room);
+    sort_items(put->arns, put->arn_count, put->room);
+    sort_items(put->lists, put->list_count, put->room);
+    return ECSHIST_OK;
 }
 
 /* By id: states, and what is rare. */
-static int put_states(struct ehi_batch *batch, struct ecshist_error *error)
+static int put_states(struct ehi_batch *batch, const struct to_put *put,
+                      struct ecshist_error *error)
 {
-    size_t count = 0;
-    for (struct subject *s = batch->subjects; s != NULL; s = s->next) {
-        if (s->dirty || s->chunks_dirty)
-            batch->items[count++] = (struct item){s->id, 0, s};
-    }
-    sort_items(batch, count);
     int rc = ECSHIST_OK;
-    for (size_t i = 0; i < count && rc == ECSHIST_OK; i++) {
-        const struct subject *s = batch->items[i].subject;
+    for (size_t i = 0; i < put->state_count && rc == ECSHIST_OK; i++) {
+        const struct subject *s = item_at(put->states, put->state_count, i);
         struct ehi_slice state = ehi_slice(batch->scratch.data + s->state_start, s->state_length);
         if (s->dirty)
             rc = ehi_db_put_state(batch->txn, s->kind, s->id, state, error);
         if (rc == ECSHIST_OK && s->is_new && s->dirty && s->kind == EHI_ARN_SERVICE)
             rc = put_service_names(batch, s, error);
-    }
-    for (size_t i = 0; i < count && rc == ECSHIST_OK; i++) {
-        if (batch->items[i].subject->chunks_dirty)
-            rc = put_chunks(batch, batch->items[i].subject, error);
+        if (rc == ECSHIST_OK && s->chunks_dirty)
+            rc = put_chunks(batch, s, error);
     }
     return rc;
 }
 
-static int put_arns(struct ehi_batch *batch, struct ecshist_error *error)
+static int put_arns(struct ehi_batch *batch, const struct to_put *put, struct ecshist_error *error)
 {
-    size_t count = 0;
-    for (struct subject *s = batch->subjects; s != NULL; s = s->next) {
-        if (s->is_new && s->dirty)
-            batch->items[count++] = (struct item){s->hash.high, s->hash.low, s};
-    }
-    sort_items(batch, count);
     int rc = ECSHIST_OK;
-    for (size_t i = 0; i < count && rc == ECSHIST_OK; i++) {
-        const struct subject *s = batch->items[i].subject;
+    for (size_t i = 0; i < put->arn_count && rc == ECSHIST_OK; i++) {
+        const struct subject *s = item_at(put->arns, put->arn_count, i);
         put_in_sieve(batch, s->hash);
         rc = ehi_db_put_arn(batch->txn, s->kind, s->hash, s->id, error);
     }
     return rc;
 }
 
-static int put_lists(struct ehi_batch *batch, struct ecshist_error *error)
+static int put_lists(struct ehi_batch *batch, const struct to_put *put, struct ecshist_error *error)
 {
-    size_t count = 0;
-    for (struct subject *s = batch->subjects; s != NULL; s = s->next) {
-        if (s->dirty && s->kind == EHI_ARN_DEPLOYMENT)
-            batch->items[count++] =
-                (struct item){s->service->id, ~(uint64_t)s->as.deployment.created_at_us, s};
-    }
-    sort_items(batch, count);
     int rc = ECSHIST_OK;
-    for (size_t i = 0; i < count && rc == ECSHIST_OK; i++)
-        rc = put_listed(batch, batch->items[i].subject, error);
+    for (size_t i = 0; i < put->list_count && rc == ECSHIST_OK; i++)
+        rc = put_listed(batch, item_at(put->lists, put->list_count, i), error);
     return rc;
 }
 
@@ -1144,17 +1181,16 @@ static void set_offsets(struct ehi_batch *batch)
 
 int ehi_batch_put(struct ehi_batch *batch, struct ecshist_error *error)
 {
-    int rc = reserve_items(batch, error);
-    if (rc == ECSHIST_OK)
-        rc = encode_states(batch, error);
+    struct to_put put;
     if (batch->offsets_unknown)
         set_offsets(batch);
+    int rc = gather_all(batch, &put, error);
     if (rc == ECSHIST_OK)
-        rc = put_states(batch, error);
+        rc = put_states(batch, &put, error);
     if (rc == ECSHIST_OK)
-        rc = put_arns(batch, error);
+        rc = put_arns(batch, &put, error);
     if (rc == ECSHIST_OK)
-        rc = put_lists(batch, error);
+        rc = put_lists(batch, &put, error);
     if (rc == ECSHIST_OK)
         rc = ehi_db_put_head(batch->txn, &batch->head, error);
     return rc;
