@@ -42,6 +42,8 @@ struct ehi_db_txn {
     struct ehi_db *db;
     MDB_txn *txn;
     bool write;
+    /* Where the last row of a table was put: the next is often beside it. LMDB closes them with the transaction. */
+    MDB_cursor *puts[T_COUNT];
 };
 
 extern const char *const db_table_names[T_COUNT];

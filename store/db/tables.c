@@ -208,7 +208,11 @@ static int put(struct ehi_db_txn *txn, enum db_table table, MDB_val key, MDB_val
                struct ecshist_error *error)
 {
     MDB_val place = {value.mv_size + DB_CHECKSUM_BYTES, NULL};
-    int rc = mdb_put(txn->txn, txn->db->tables[table], &key, &place, MDB_RESERVE);
+    int rc = txn->puts[table] == NULL
+                 ? mdb_cursor_open(txn->txn, txn->db->tables[table], &txn->puts[table])
+                 : 0;
+    if (rc == 0)
+        rc = mdb_cursor_put(txn->puts[table], &key, &place, MDB_RESERVE);
     if (rc != 0)
         return db_fail(rc, "writing the index", error);
     if (value.mv_size != 0)
