@@ -22,6 +22,15 @@ enum db_table {
     T_COUNT
 };
 
+struct ehi_db_txn {
+    struct ehi_db *db;
+    MDB_txn *txn;
+    bool write;
+    /* Where the last row of a table was put: the next is often beside it. LMDB closes them with the
+     * transaction. */
+    MDB_cursor *puts[T_COUNT];
+};
+
 struct ehi_db {
     MDB_env *env;
     MDB_dbi tables[T_COUNT];
@@ -36,14 +45,7 @@ struct ehi_db {
     bool lock_lost;           /* LMDB's lock cannot be had by anybody any more */
     size_t looked_at_page;    /* the file's last page when dead readers were last looked for */
     struct ehi_db_txn *spare; /* a reading transaction that was reset, to be renewed */
-};
-
-struct ehi_db_txn {
-    struct ehi_db *db;
-    MDB_txn *txn;
-    bool write;
-    /* Where the last row of a table was put: the next is often beside it. LMDB closes them with the transaction. */
-    MDB_cursor *puts[T_COUNT];
+    struct ehi_db_txn writer; /* of who has LMDB's lock: there is one at a time */
 };
 
 extern const char *const db_table_names[T_COUNT];

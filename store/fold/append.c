@@ -27,7 +27,10 @@ static void set_result(struct ehi_request *request, size_t i, const struct ehi_o
     result->outcome = outcome->outcome;
     result->code = outcome->code;
     result->seq = outcome->seq;
-    snprintf(result->reason, sizeof(result->reason), "%s", reason);
+    size_t length = strlen(reason);
+    length = length < sizeof(result->reason) ? length : sizeof(result->reason) - 1;
+    memcpy(result->reason, reason, length);
+    result->reason[length] = '\0';
 }
 
 static void reason_text(const struct ecshist_error *reason, char *text, size_t size)
@@ -71,8 +74,8 @@ static int apply_request(struct ehi_batch *batch, struct ehi_request *request,
     *fate = TAKEN;
     request->code = ECSHIST_OK;
     uint32_t before = ehi_batch_count(batch);
+    struct ecshist_error reason = ECSHIST_ERROR_INIT;
     for (size_t i = 0; i < request->count; i++) {
-        struct ecshist_error reason = ECSHIST_ERROR_INIT;
         struct ehi_outcome outcome;
         int rc = ehi_batch_apply(batch, request->records[i], lenient, &outcome, &reason);
         if (rc != ECSHIST_OK) {
@@ -81,7 +84,8 @@ static int apply_request(struct ehi_batch *batch, struct ehi_request *request,
         }
         bool refused = outcome.outcome == ECSHIST_OUTCOME_REFUSED;
         bool told = refused || outcome.outcome == ECSHIST_OUTCOME_IGNORED;
-        char text[sizeof(request->results->reason)] = "";
+        char text[sizeof(request->results->reason)];
+        text[0] = '\0';
         if (told)
             reason_text(&reason, text, sizeof(text));
         if (refused && !each)
@@ -89,6 +93,8 @@ static int apply_request(struct ehi_batch *batch, struct ehi_request *request,
         set_result(request, i, &outcome, text);
         if (refused)
             note_refusal(request, i, &reason);
+        if (told)
+            reason = (struct ecshist_error)ECSHIST_ERROR_INIT;
         if (refused && !each) {
             *fate = ehi_batch_count(batch) == before ? TAKEN : TAKEN_BACK;
             return ECSHIST_OK;

@@ -27,7 +27,8 @@ struct subject {
     bool is_new, dirty;
     bool chunks_dirty, has_older_rows;
     struct subject *service;
-    struct ehi_batch_chunk *chunks;   /* what is in memory: at first the last row of the index */
+    /* What is in memory: at first the last row of the index. NULL: no event of its own came yet. */
+    struct ehi_batch_chunk *chunks;
     struct ehi_batch_chunk chunk;     /* the first of them */
     size_t state_start, state_length; /* of the encoded state in the batch's scratch */
     struct ehi_db_listed listed;      /* the row as it stands in the index; deployment_id 0: none */
@@ -293,26 +294,36 @@ static int load_state(struct ehi_batch *batch, struct subject *s, struct ecshist
     return decode_state(batch, s, state, error);
 }
 
-static int load_timeline(struct ehi_batch *batch, struct subject *s, struct ecshist_error *error)
+/* The last row of the index, into the subject's first chunk. */
+static int load_last_row(struct ehi_batch *batch, struct subject *s, struct ecshist_error *error)
 {
     struct ehi_db_entry entries[EHI_DB_CHUNK];
     struct ehi_batch_chunk *c = &s->chunk;
-    s->chunks = c;
-    if (s->is_new)
-        return ECSHIST_OK;
-    /* A service is in the index from the first event of anything of it: it may have no row of its
-     * own. */
-    int rc = ehi_db_timeline_last(batch->txn, s->id, entries, &c->count, error);
-    if (rc != ECSHIST_OK || c->count == 0)
+    unsigned count;
+    int rc = ehi_db_timeline_last(batch->txn, s->id, entries, &count, error);
+    if (rc != ECSHIST_OK || count == 0)
         return rc;
-    c->capacity = c->count + 1 < EHI_DB_CHUNK ? c->count + 1 : EHI_DB_CHUNK;
+    c->capacity = count + 1 < EHI_DB_CHUNK ? count + 1 : EHI_DB_CHUNK;
     c->entries = ehi_arena_alloc(&batch->arena, c->capacity * sizeof(*c->entries));
     if (c->entries == NULL)
         return ehi_fail_memory(error);
-    memcpy(c->entries, entries, c->count * sizeof(*c->entries));
+    c->count = count;
+    memcpy(c->entries, entries, count * sizeof(*c->entries));
     uint64_t first =
         s->kind == EHI_ARN_DEPLOYMENT ? s->as.deployment.created_seq : s->as.revision.first_seq;
     s->has_older_rows = s->kind == EHI_ARN_SERVICE || c->entries[0].seq != first;
+    return ECSHIST_OK;
+}
+
+/*
+ * Wanted for an event of the subject itself, not of a service for what happens to its deployments. A service is in the
+ * index from the first event of anything of it: it may have no row of its own.
+ */
+static int load_timeline(struct ehi_batch *batch, struct subject *s, struct ecshist_error *error)
+{
+    int rc = s->is_new ? ECSHIST_OK : load_last_row(batch, s, error);
+    if (rc == ECSHIST_OK)
+        s->chunks = &s->chunk;
     return rc;
 }
 
@@ -349,8 +360,6 @@ static int find_subject(struct ehi_batch *batch, struct ehi_slice arn, enum ehi_
         return rc;
     s->is_new = !found;
     rc = found ? load_state(batch, s, error) : ECSHIST_OK;
-    if (rc == ECSHIST_OK)
-        rc = load_timeline(batch, s, error);
     if (rc == ECSHIST_OK)
         rc = enter_subject(batch, s, error);
     if (rc == ECSHIST_OK)
@@ -832,6 +841,8 @@ static int prepare(struct ehi_batch *batch, const struct ehi_event *event, struc
     int rc = reserve_record(batch, error);
     if (rc == ECSHIST_OK)
         rc = find_subject(batch, event->subject, event->arn.kind, s, error);
+    if (rc == ECSHIST_OK && (*s)->chunks == NULL)
+        rc = load_timeline(batch, *s, error);
     if (rc == ECSHIST_OK)
         rc = find_service(batch, *s, &event->arn, error);
     return rc;
