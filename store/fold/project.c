@@ -456,7 +456,8 @@ static int search_entries(struct ehi_batch *batch, const struct ehi_event *event
                           unsigned count, struct earlier *out, struct ecshist_error *error)
 {
     for (unsigned i = 0; i < count && !out->found; i++) {
-        if (entries[i].id_hash != id_hash)
+        /* Whatever is in a service's timeline of the events that took something from it has no id. */
+        if (entries[i].id_hash != id_hash || entries[i].type == EHI_HISTORY_EXPIRED)
             continue;
         int rc = compare_earlier(batch, event, id, &entries[i], out, error);
         if (rc != ECSHIST_OK)

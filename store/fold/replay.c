@@ -10,6 +10,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -281,6 +284,14 @@ static int move_over(struct ehi_store *store, struct ecshist_error *error)
     return rc;
 }
 
+/* Many megabytes that an open store will not need again: the C library would keep them. */
+static void give_back_memory(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
+}
+
 int ehi_rebuild(struct ehi_store *store, ecshist_progress_fn progress, void *context,
                 struct ecshist_error *error)
 {
@@ -288,6 +299,7 @@ int ehi_rebuild(struct ehi_store *store, ecshist_progress_fn progress, void *con
     if (rc == ECSHIST_OK)
         rc = swap_in(store, fresh_name, error);
     ehi_directory_remove(store->dir_fd, fresh_name);
+    give_back_memory();
     return rc == ECSHIST_OK ? move_over(store, error) : rc;
 }
 
