@@ -363,14 +363,15 @@ static void finish_group(struct ehi_request *group, int rc, const struct ecshist
 /*
  * Threads that append one event after the other were let go of a moment ago, and are about to come back: without them the next
  * flush would be for the few that came meanwhile, and the one after it for all others. So they are waited for, for a part of
- * what an append takes. One thread alone never waits.
+ * what an append takes. One thread alone never waits, and a batch is worth a flush of its own.
  */
 static void wait_for_others(struct ehi_store *store)
 {
-    enum { PART = 4, MOST_US = 1000 };
+    enum { PART = 4, MOST_US = 1000, MANY_EVENTS = 64 };
     unsigned expected = store->released;
     int64_t limit_us = store->last_us / PART < MOST_US ? store->last_us / PART : MOST_US;
-    if (expected < 2 || store->queued >= expected || limit_us <= 0)
+    if (expected < 2 || store->queued >= expected || store->first->count > MANY_EVENTS ||
+        limit_us <= 0)
         return;
     int64_t until_us = ehi_clock_steady_us() + limit_us;
     store->awaited = expected;
