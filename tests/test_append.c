@@ -2,10 +2,12 @@
  * Appending: what becomes of each event of a batch, in each mode; ids; long histories. Through the
  * public API.
  */
+#include "db/db.h"
 #include "support/hold.h"
 #include "support/store_dir.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -318,6 +320,46 @@ Test(append, an_id_is_unique_within_its_subject_only)
     RUN(0, CREATED("d1"), CREATED("d2"), STAGE("d1", "SCALE_UP", "x"),
         STAGE("d2", "SCALE_UP", "x"));
     cr_assert_str_eq(outcomes(&batch), "AAAA");
+}
+
+/* A timeline has a part of an id's hash only: which of two ids it is says the log. */
+static void find_ids_of_one_hash(char a[16], char b[16])
+{
+    enum { IDS = 30000 };
+    uint32_t *hashes = malloc(IDS * sizeof(*hashes));
+    for (int i = 0; i < IDS; i++) {
+        snprintf(b, 16, "id-%d", i);
+        hashes[i] = ehi_db_id_hash(ehi_slice_text(b));
+        for (int j = 0; j < i; j++) {
+            if (hashes[j] != hashes[i])
+                continue;
+            snprintf(a, 16, "id-%d", j);
+            free(hashes);
+            return;
+        }
+    }
+    cr_assert(false, "no two ids have one hash");
+}
+
+Test(append, two_ids_of_one_hash)
+{
+    char ids[2][16];
+    find_ids_of_one_hash(ids[0], ids[1]);
+    (void)store_must_append(store, CREATED("d1"));
+    (void)store_must_append(store, STARTED("d1"));
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 2; i++) {
+            struct ecshist_append_result result = ECSHIST_APPEND_RESULT_INIT;
+            int rc = store_append(store, 0, &result,
+                                  "{\"type\":\"task-healthy\",\"time\":%d," OF_DEPLOYMENT(
+                                      "d1") "," OF_TASK("t") ",\"id\":\"%s\"}",
+                                  300 + i, ids[i]);
+            cr_assert_eq(rc, ECSHIST_OK);
+            cr_assert_eq(result.outcome,
+                         round == 0 ? ECSHIST_OUTCOME_APPENDED : ECSHIST_OUTCOME_DUPLICATE);
+            cr_assert_eq(result.seq, 3u + (unsigned)i);
+        }
+    }
 }
 
 Test(append, the_same_id_with_other_content_is_a_conflict)

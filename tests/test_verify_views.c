@@ -376,11 +376,11 @@ Test(verify_views, I3_arns)
     for (unsigned n = 0; n < 6; n++) {
         edit_row("arns", n, NULL);
         expect("I3");
-        edit_row("arns", n, flip_last_of_value); /* another ARN, at this one's hash */
+        edit_row("arns", n, flip_last_of_value); /* another one's id */
         expect("I3");
         edit_row("arns", n, flip_last_of_key); /* another hash */
         expect("I3");
-        edit_row("arns", n, flip_first_of_value); /* another one's id */
+        edit_row("arns", n, flip_first_of_value); /* another kind */
         expect("I3");
     }
 }
@@ -404,31 +404,31 @@ static void other_seq(MDB_val *key, MDB_val *value)
 static void other_id_hash(MDB_val *key, MDB_val *value)
 {
     (void)key;
-    bytes_of(value)[8]++;
+    bytes_of(value)[9]++;
 }
 static void other_type(MDB_val *key, MDB_val *value)
 {
     (void)key;
-    bytes_of(value)[20]++;
+    bytes_of(value)[8] ^= 2;
 }
 static void other_flags(MDB_val *key, MDB_val *value)
 {
     (void)key;
-    bytes_of(value)[22] ^= 1;
+    bytes_of(value)[8] ^= 1;
 }
 static void one_entry_less(MDB_val *key, MDB_val *value)
 {
     (void)key;
-    if (value->mv_size > 24)
-        value->mv_size -= 24;
+    if (value->mv_size > 12)
+        value->mv_size -= 12;
     else
-        bytes_of(value)[8]++;
+        bytes_of(value)[9]++;
 }
 static void one_entry_more(MDB_val *key, MDB_val *value)
 {
     (void)key;
-    memset(bytes_of(value) + value->mv_size, 0x11, 24);
-    value->mv_size += 24;
+    memset(bytes_of(value) + value->mv_size, 0x11, 12);
+    value->mv_size += 12;
 }
 
 Test(verify_views, I4_timelines)
@@ -460,9 +460,9 @@ Test(verify_views, I5_by_service)
     for (unsigned n = 0; n < 4; n++) {
         edit_row("by_service", n, NULL);
         expect_only("I5");
-        edit_row("by_service", n, flip_last_of_value); /* the status */
+        edit_row("by_service", n, flip_last_of_value); /* the deployment */
         expect_only("I5");
-        edit_row("by_service", n, flip_first_of_value); /* the deployment */
+        edit_row("by_service", n, flip_first_of_value); /* the status */
         expect_only("I5");
         edit_row("by_service", n, flip_last_of_key); /* the seq of creation */
         expect_only("I5");

@@ -30,8 +30,8 @@ left() {
 }
 
 # Two write meanwhile; umask 0. Of each copy: what is dumped is the beginning of what the store dumps in the end.
-"$BIN/bench_generate" 40000 40 20 1 200 >"$work/one.jsonl"
-"$BIN/bench_generate" 40000 40 20 2 200 >"$work/two.jsonl"
+"$BIN/bench_generate" 120000 40 20 1 200 >"$work/one.jsonl"
+"$BIN/bench_generate" 120000 40 20 2 200 >"$work/two.jsonl"
 ecshist-ingest --lenient --batch 40 "$work/one.jsonl" >/dev/null 2>&1 &
 writers=($!)
 ecshist-ingest --lenient --batch 40 "$work/two.jsonl" >/dev/null 2>&1 &

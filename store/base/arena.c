@@ -8,16 +8,35 @@ struct ehi_arena_chunk {
     _Alignas(16) uint8_t data[];
 };
 
-enum { ARENA_FIRST_CHUNK = 4096, ARENA_LARGEST_STEP = 1 << 20 };
+enum { ARENA_FIRST_CHUNK = 4096, ARENA_LARGEST_STEP = 1 << 20, ARENA_KEPT_BYTES = 4 << 20 };
 
 static void use_chunk(struct ehi_arena *arena, struct ehi_arena_chunk *chunk)
 {
+    chunk->older = arena->chunks;
+    arena->chunks = chunk;
     arena->next = chunk->data;
     arena->end = chunk->data + chunk->size;
 }
 
+/* One from before, or NULL. */
+static struct ehi_arena_chunk *take_kept(struct ehi_arena *arena, size_t least)
+{
+    struct ehi_arena_chunk **link = &arena->kept;
+    while (*link != NULL && (*link)->size < least)
+        link = &(*link)->older;
+    struct ehi_arena_chunk *chunk = *link;
+    if (chunk != NULL)
+        *link = chunk->older;
+    return chunk;
+}
+
 static bool add_chunk(struct ehi_arena *arena, size_t least)
 {
+    struct ehi_arena_chunk *kept = take_kept(arena, least);
+    if (kept != NULL) {
+        use_chunk(arena, kept);
+        return true;
+    }
     size_t size = ARENA_FIRST_CHUNK;
     if (arena->chunks != NULL && arena->chunks->size < ARENA_LARGEST_STEP)
         size = arena->chunks->size * 2;
@@ -28,9 +47,8 @@ static bool add_chunk(struct ehi_arena *arena, size_t least)
     struct ehi_arena_chunk *chunk = malloc(sizeof(*chunk) + size);
     if (chunk == NULL)
         return false;
-    chunk->older = arena->chunks;
     chunk->size = size;
-    arena->chunks = chunk;
+    arena->bytes += size;
     use_chunk(arena, chunk);
     return true;
 }
@@ -70,32 +88,50 @@ struct ehi_slice ehi_arena_copy(struct ehi_arena *arena, struct ehi_slice bytes)
     return ehi_slice(copy, bytes.length);
 }
 
-void ehi_arena_reset(struct ehi_arena *arena)
+/* Into the list of those kept, the largest first. */
+static void keep_chunk(struct ehi_arena *arena, struct ehi_arena_chunk *chunk)
 {
-    struct ehi_arena_chunk *keep = arena->chunks;
-    if (keep == NULL)
-        return;
-    for (struct ehi_arena_chunk *c = keep->older; c != NULL;) {
-        struct ehi_arena_chunk *older = c->older;
-        if (c->size > keep->size) {
-            free(keep);
-            keep = c;
-        } else {
-            free(c);
-        }
-        c = older;
-    }
-    keep->older = NULL;
-    arena->chunks = keep;
-    use_chunk(arena, keep);
+    struct ehi_arena_chunk **link = &arena->kept;
+    while (*link != NULL && (*link)->size > chunk->size)
+        link = &(*link)->older;
+    chunk->older = *link;
+    *link = chunk;
 }
 
-void ehi_arena_free(struct ehi_arena *arena)
+static void free_chunks(struct ehi_arena_chunk *chunks)
 {
-    for (struct ehi_arena_chunk *c = arena->chunks; c != NULL;) {
+    for (struct ehi_arena_chunk *c = chunks; c != NULL;) {
         struct ehi_arena_chunk *older = c->older;
         free(c);
         c = older;
     }
+}
+
+void ehi_arena_reset(struct ehi_arena *arena)
+{
+    for (struct ehi_arena_chunk *c = arena->chunks; c != NULL;) {
+        struct ehi_arena_chunk *older = c->older;
+        keep_chunk(arena, c);
+        c = older;
+    }
+    arena->chunks = NULL;
+    arena->bytes = 0;
+    size_t most = arena->keep_bytes == 0 ? ARENA_KEPT_BYTES : arena->keep_bytes;
+    struct ehi_arena_chunk **link = &arena->kept;
+    while (*link != NULL && (arena->bytes == 0 || arena->bytes + (*link)->size <= most)) {
+        arena->bytes += (*link)->size;
+        link = &(*link)->older;
+    }
+    free_chunks(*link);
+    *link = NULL;
+    arena->next = arena->end = NULL;
+    if (arena->kept != NULL)
+        use_chunk(arena, take_kept(arena, 0));
+}
+
+void ehi_arena_free(struct ehi_arena *arena)
+{
+    free_chunks(arena->chunks);
+    free_chunks(arena->kept);
     *arena = (struct ehi_arena){0};
 }

@@ -11,7 +11,10 @@ struct ehi_arena_chunk;
 
 /* All zero is an empty one. */
 struct ehi_arena {
-    struct ehi_arena_chunk *chunks; /* newest first */
+    struct ehi_arena_chunk *chunks; /* in use; newest first */
+    struct ehi_arena_chunk *kept;   /* from before it was reset */
+    size_t bytes;                   /* of all of them */
+    size_t keep_bytes;              /* kept over a reset at the most; 0: some megabytes */
     uint8_t *next;
     uint8_t *end;
 };
@@ -23,7 +26,10 @@ void *ehi_arena_array(struct ehi_arena *arena, size_t count, size_t size) ECSHIS
 /* Copies bytes; a NUL follows the copy, so that it is a C string too. data NULL where memory is
  * out. */
 struct ehi_slice ehi_arena_copy(struct ehi_arena *arena, struct ehi_slice bytes) ECSHIST_CHECKED;
-/* Forgets all pieces, keeps the largest chunk for the next use. */
+/*
+ * Forgets all pieces. Keeps the chunks for the next use, the largest first, up to keep_bytes: what takes about the same each
+ * time asks for no more memory.
+ */
 void ehi_arena_reset(struct ehi_arena *arena);
 void ehi_arena_free(struct ehi_arena *arena);
 

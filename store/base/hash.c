@@ -19,8 +19,26 @@ struct ehi_hash128 ehi_hash128(const void *data, size_t length)
     return from_xxh(XXH3_128bits(data, length));
 }
 
+static struct ehi_hash128 hash128_joined(const struct ehi_slice *parts, size_t count, uint8_t *room)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].length != 0)
+            memcpy(room + length, parts[i].data, parts[i].length);
+        length += parts[i].length;
+    }
+    return ehi_hash128(room, length);
+}
+
 struct ehi_hash128 ehi_hash128_parts(const struct ehi_slice *parts, size_t count)
 {
+    uint8_t whole[1024];
+    size_t length = 0;
+    for (size_t i = 0; i < count; i++)
+        length += parts[i].length;
+    /* Most are short: putting them together is less work than what a hash of pieces needs to begin. */
+    if (length <= sizeof(whole))
+        return hash128_joined(parts, count, whole);
     XXH3_state_t state;
     XXH3_INITSTATE(&state);
     XXH3_128bits_reset(&state);

@@ -62,6 +62,16 @@ void ehi_pack_text(struct ehi_packer *packer, struct ehi_slice text)
         msgpack_pack_str_body(&packer->msgpack, text.data, text.length);
 }
 
+void ehi_pack_text_parts(struct ehi_packer *packer, const struct ehi_slice *parts, size_t count)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < count; i++)
+        length += parts[i].length;
+    msgpack_pack_str(&packer->msgpack, length);
+    for (size_t i = 0; i < count; i++)
+        ehi_pack_raw(packer, parts[i]);
+}
+
 void ehi_pack_array(struct ehi_packer *packer, uint32_t count)
 {
     msgpack_pack_array(&packer->msgpack, count);

@@ -27,6 +27,8 @@ void ehi_pack_bool(struct ehi_packer *packer, bool boolean);
 void ehi_pack_int(struct ehi_packer *packer, int64_t integer);
 void ehi_pack_real(struct ehi_packer *packer, double real);
 void ehi_pack_text(struct ehi_packer *packer, struct ehi_slice text);
+/* One text of several parts. */
+void ehi_pack_text_parts(struct ehi_packer *packer, const struct ehi_slice *parts, size_t count);
 void ehi_pack_array(struct ehi_packer *packer, uint32_t count);
 void ehi_pack_map(struct ehi_packer *packer, uint32_t count);
 /* A member's name: its number, where it has one. */

@@ -10,6 +10,9 @@
  *               breaker_status, failure_count, threshold, known_count, alarm_status,
  *               [alarm names …] or nil where they are the configured ones, [triggered alarms …],
  *               [HOOK …], extra]
+ * Of a deployment's times all but `created` are told from that one on. An ARN of a revision of its own service is told by its
+ * id alone, with a colon before it.
+ *
  * SUMMARY    = arn, requested, running, pending, test weight, production weight
  * HOOK       = id, target_arn, target_type, status, timeout_action, expires_at, extra
  * revision   = [arn, document_seq, first_seq, observed, created]
@@ -61,6 +64,15 @@ static void put_time(struct ehi_packer *p, int64_t time_us)
         ehi_pack_int(p, time_us);
 }
 
+/* Unsigned, so that whatever two times there are, the difference is one that gives the second from the first. */
+static void put_time_from(struct ehi_packer *p, int64_t from_us, int64_t time_us)
+{
+    if (time_us == EHI_TIME_NONE)
+        ehi_pack_nil(p);
+    else
+        ehi_pack_int(p, (int64_t)((uint64_t)time_us - (uint64_t)from_us));
+}
+
 static void put_document(struct ehi_packer *p, struct ehi_slice document)
 {
     if (document.length == 0)
@@ -84,13 +96,63 @@ static void put_texts(struct ehi_packer *p, const struct ehi_slice *texts, uint3
         ehi_pack_text(p, texts[i]);
 }
 
-static void put_summaries(struct ehi_packer *p, const struct ehi_revision_summary *summaries,
-                          uint32_t count)
+/* What the ARNs of a service's revisions have in common: what is before the kind, and what is between kind and id. */
+struct revision_arns {
+    struct ehi_slice front, path;
+};
+
+static const struct ehi_slice revision_kind = EHI_SLICE_LITERAL("service-revision/"),
+                              deployment_kind = EHI_SLICE_LITERAL("service-deployment/");
+
+/* Of the ARN of one of its deployments; empty where that is none. */
+static struct revision_arns revisions_beside(struct ehi_slice deployment)
+{
+    const uint8_t *end = deployment.data + deployment.length, *kind = deployment.data;
+    for (int colons = 0; colons < 5 && kind != NULL; colons++) {
+        kind = kind == end ? NULL : memchr(kind, ':', (size_t)(end - kind));
+        kind = kind == NULL ? NULL : kind + 1;
+    }
+    const uint8_t *slash =
+        deployment.length == 0 ? NULL : memrchr(deployment.data, '/', deployment.length);
+    if (kind == NULL || slash == NULL || (size_t)(slash + 1 - kind) <= deployment_kind.length ||
+        memcmp(kind, deployment_kind.data, deployment_kind.length) != 0)
+        return (struct revision_arns){EHI_SLICE_EMPTY, EHI_SLICE_EMPTY};
+    const uint8_t *path = kind + deployment_kind.length;
+    return (struct revision_arns){ehi_slice(deployment.data, (size_t)(kind - deployment.data)),
+                                  ehi_slice(path, (size_t)(slash + 1 - path))};
+}
+
+static bool skip(struct ehi_slice *text, struct ehi_slice part)
+{
+    if (text->length < part.length || memcmp(text->data, part.data, part.length) != 0)
+        return false;
+    *text = ehi_slice(text->data + part.length, text->length - part.length);
+    return true;
+}
+
+/* The ARN of a revision, or nil. */
+static void put_revision(struct ehi_packer *p, const struct revision_arns *beside,
+                         struct ehi_slice arn)
+{
+    struct ehi_slice id = arn;
+    if (arn.data == NULL) {
+        ehi_pack_nil(p);
+    } else if (beside->front.length != 0 && skip(&id, beside->front) && skip(&id, revision_kind) &&
+               skip(&id, beside->path)) {
+        struct ehi_slice parts[2] = {EHI_SLICE_LITERAL(":"), id};
+        ehi_pack_text_parts(p, parts, 2);
+    } else {
+        ehi_pack_text(p, arn);
+    }
+}
+
+static void put_summaries(struct ehi_packer *p, const struct revision_arns *beside,
+                          const struct ehi_revision_summary *summaries, uint32_t count)
 {
     ehi_pack_array(p, count * SUMMARY_VALUES);
     for (uint32_t i = 0; i < count; i++) {
         const struct ehi_revision_summary *s = &summaries[i];
-        ehi_pack_text(p, s->arn);
+        put_revision(p, beside, s->arn);
         ehi_pack_int(p, s->requested);
         ehi_pack_int(p, s->running);
         ehi_pack_int(p, s->pending);
@@ -132,10 +194,10 @@ static void put_head(struct ehi_packer *p, const struct ehi_deployment *d)
     ehi_pack_int(p, d->status);
     ehi_pack_int(p, d->stage);
     put_time(p, d->created_at_us);
-    put_time(p, d->started_at_us);
-    put_time(p, d->finished_at_us);
-    put_time(p, d->stopped_at_us);
-    put_time(p, d->updated_at_us);
+    put_time_from(p, d->created_at_us, d->started_at_us);
+    put_time_from(p, d->created_at_us, d->finished_at_us);
+    put_time_from(p, d->created_at_us, d->stopped_at_us);
+    put_time_from(p, d->created_at_us, d->updated_at_us);
     put_optional(p, d->status_reason);
 }
 
@@ -159,12 +221,13 @@ static bool same_texts(const struct ehi_slice *a, uint32_t a_count, const struct
     return true;
 }
 
-static void put_monitors(struct ehi_packer *p, const struct ehi_deployment *d)
+static void put_monitors(struct ehi_packer *p, const struct revision_arns *beside,
+                         const struct ehi_deployment *d)
 {
     const struct ehi_configuration *c = &d->configuration;
     put_optional(p, d->rollback_reason);
-    put_optional(p, d->rollback_revision_arn);
-    put_time(p, d->rollback_started_at_us);
+    put_revision(p, beside, d->rollback_revision_arn);
+    put_time_from(p, d->created_at_us, d->rollback_started_at_us);
     ehi_pack_int(p, d->breaker_status);
     ehi_pack_int(p, d->failure_count);
     ehi_pack_int(p, d->threshold);
@@ -180,13 +243,14 @@ static void put_monitors(struct ehi_packer *p, const struct ehi_deployment *d)
 int ehi_deployment_encode(const struct ehi_deployment *d, struct ehi_buffer *out)
 {
     struct ehi_packer packer;
+    struct revision_arns beside = revisions_beside(d->arn);
     ehi_packer_begin(&packer, out);
     ehi_pack_array(&packer, DEPLOYMENT_VALUES);
     put_head(&packer, d);
-    put_summaries(&packer, &d->target, 1);
-    put_summaries(&packer, d->sources, d->source_count);
+    put_summaries(&packer, &beside, &d->target, 1);
+    put_summaries(&packer, &beside, d->sources, d->source_count);
     put_configuration(&packer, &d->configuration);
-    put_monitors(&packer, d);
+    put_monitors(&packer, &beside, d);
     put_hooks(&packer, d->hooks, d->hook_count);
     put_document(&packer, d->extra);
     return ehi_packer_end(&packer);
@@ -234,6 +298,7 @@ int ehi_service_encode(const struct ehi_service *s, struct ehi_buffer *out)
 struct state_reader {
     struct ehi_cursor cursor;
     struct ehi_arena *arena;
+    struct revision_arns beside; /* a deployment's */
     bool no_memory;
 };
 
@@ -294,6 +359,14 @@ static int64_t get_time(struct state_reader *r)
     return get(r, EHI_VALUE_INT, true, &value) ? value.u.integer : EHI_TIME_NONE;
 }
 
+static int64_t get_time_from(struct state_reader *r, int64_t from_us)
+{
+    struct ehi_value value;
+    if (!get(r, EHI_VALUE_INT, true, &value))
+        return EHI_TIME_NONE;
+    return (int64_t)((uint64_t)value.u.integer + (uint64_t)from_us);
+}
+
 static double get_weight(struct state_reader *r, bool *has)
 {
     struct ehi_value value;
@@ -311,6 +384,33 @@ static struct ehi_slice get_optional(struct state_reader *r)
 {
     struct ehi_value value;
     return get(r, EHI_VALUE_STRING, true, &value) ? value.u.string : EHI_SLICE_EMPTY;
+}
+
+static uint8_t *add_part(uint8_t *to, struct ehi_slice part)
+{
+    memcpy(to, part.data, part.length);
+    return to + part.length;
+}
+
+/* Of a revision; made whole in the arena where only its id is there. */
+static struct ehi_slice whole_arn(struct state_reader *r, struct ehi_slice text)
+{
+    if (text.length == 0 || text.data[0] != ':')
+        return text;
+    struct ehi_slice id = ehi_slice(text.data + 1, text.length - 1);
+    size_t length =
+        r->beside.front.length + revision_kind.length + r->beside.path.length + id.length;
+    uint8_t *whole = ehi_arena_alloc(r->arena, length);
+    if (r->beside.front.length == 0 || whole == NULL) {
+        r->no_memory = r->no_memory || whole == NULL;
+        fail(r);
+        return EHI_SLICE_EMPTY;
+    }
+    uint8_t *end = add_part(add_part(whole, r->beside.front), revision_kind);
+    end = add_part(end, r->beside.path);
+    if (id.length != 0)
+        (void)add_part(end, id);
+    return ehi_slice(whole, length);
 }
 
 /* A map, borrowed as it is. */
@@ -369,7 +469,7 @@ static const struct ehi_slice *get_texts(struct state_reader *r, uint32_t *out_c
 static struct ehi_revision_summary get_summary(struct state_reader *r)
 {
     struct ehi_revision_summary s;
-    s.arn = get_text(r);
+    s.arn = whole_arn(r, get_text(r));
     s.requested = get_count(r);
     s.running = get_count(r);
     s.pending = get_count(r);
@@ -420,6 +520,7 @@ static void get_hooks(struct state_reader *r, struct ehi_deployment *d)
 static void get_head(struct state_reader *r, struct ehi_deployment *d)
 {
     d->arn = get_text(r);
+    r->beside = revisions_beside(d->arn);
     d->created_seq = get_seq(r);
     d->last_seq = get_seq(r);
     d->last_observed_seq = get_seq(r);
@@ -432,10 +533,10 @@ static void get_head(struct state_reader *r, struct ehi_deployment *d)
     d->status = get_byte(r);
     d->stage = get_byte(r);
     d->created_at_us = get_time(r);
-    d->started_at_us = get_time(r);
-    d->finished_at_us = get_time(r);
-    d->stopped_at_us = get_time(r);
-    d->updated_at_us = get_time(r);
+    d->started_at_us = get_time_from(r, d->created_at_us);
+    d->finished_at_us = get_time_from(r, d->created_at_us);
+    d->stopped_at_us = get_time_from(r, d->created_at_us);
+    d->updated_at_us = get_time_from(r, d->created_at_us);
     d->status_reason = get_optional(r);
 }
 
@@ -461,8 +562,8 @@ static void get_shown_alarms(struct state_reader *r, struct ehi_deployment *d)
 static void get_monitors(struct state_reader *r, struct ehi_deployment *d)
 {
     d->rollback_reason = get_optional(r);
-    d->rollback_revision_arn = get_optional(r);
-    d->rollback_started_at_us = get_time(r);
+    d->rollback_revision_arn = whole_arn(r, get_optional(r));
+    d->rollback_started_at_us = get_time_from(r, d->created_at_us);
     d->breaker_status = get_byte(r);
     d->failure_count = get_count(r);
     d->threshold = get_count(r);
@@ -474,7 +575,7 @@ static void get_monitors(struct state_reader *r, struct ehi_deployment *d)
 
 static struct state_reader begin(struct ehi_slice bytes, struct ehi_arena *arena, uint32_t values)
 {
-    struct state_reader r = {ehi_cursor_of(bytes, STATE_NESTING), arena, false};
+    struct state_reader r = {.cursor = ehi_cursor_of(bytes, STATE_NESTING), .arena = arena};
     struct ehi_value state;
     if (!get(&r, EHI_VALUE_ARRAY, false, &state) || state.count != values)
         fail(&r);

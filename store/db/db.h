@@ -26,14 +26,23 @@ struct ehi_db_head {
     uint64_t index_format;
 };
 
-/* A row of a subject's timeline. */
+/* An entry of a subject's timeline. */
 struct ehi_db_entry {
     uint64_t seq;
-    uint64_t id_hash; /* of the event's id */
+    uint32_t id_hash; /* of the event's id: ehi_db_id_hash */
     uint32_t offset;  /* of the record in the segment that was newest when it was written */
     uint16_t type, flags;
 };
 #define EHI_DB_CHUNK 64 /* entries of a timeline row at the most */
+/* A row can hold an entry of this seq, besides the one it begins with. */
+static inline bool ehi_db_same_row(uint64_t first_seq, uint64_t seq)
+{
+    return seq - first_seq <= UINT32_MAX;
+}
+/*
+ * 24 bits. Equal ids have equal hashes; what two ids of one hash cost is a look at the log, where the id itself is.
+ */
+uint32_t ehi_db_id_hash(struct ehi_slice id);
 /* The timeline of no subject: the history-expired events. */
 #define EHI_DB_EXPIRIES 0
 
@@ -92,7 +101,9 @@ int ehi_db_commit(struct ehi_db_txn *txn, struct ecshist_error *error) ECSHIST_C
 /* Reads: OK with *found, or INDEX. */
 int ehi_db_get_head(struct ehi_db_txn *txn, struct ehi_db_head *head, bool *found,
                     struct ecshist_error *error) ECSHIST_CHECKED;
-/* An ARN's subject id. The ARN is compared: a collision of hashes is INDEX. */
+/*
+ * An ARN's subject id, by the hash alone: the state has the ARN itself, and who changes anything compares it with that.
+ */
 int ehi_db_find(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash, uint64_t *id,
                 bool *found, struct ecshist_error *error) ECSHIST_CHECKED;
 /* A subject's state (kind: DEPLOYMENT, REVISION, SERVICE). */
@@ -155,8 +166,9 @@ enum ehi_db_table {
 struct ehi_db_row {
     bool well_formed;
     struct ehi_hash128 hash;     /* ARNS: the key */
+    enum ehi_arn_kind kind;      /* ARNS: what the ARN is of */
     uint64_t id;                 /* of the subject; LISTED and NAMED: of the service */
-    struct ehi_slice value;      /* ARNS: the ARN; states: the state */
+    struct ehi_slice value;      /* states: the state */
     uint64_t number;             /* TIMELINE: the seq in the key; NAMED: the hash of the name */
     struct ehi_db_listed listed; /* LISTED */
     unsigned count;              /* TIMELINE */
@@ -177,10 +189,11 @@ void ehi_db_rows_end(struct ehi_db_rows *rows);
 /* Writes, in the write transaction. FULL, INDEX. */
 int ehi_db_put_head(struct ehi_db_txn *txn, const struct ehi_db_head *head,
                     struct ecshist_error *error) ECSHIST_CHECKED;
-int ehi_db_put_arn(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash,
+int ehi_db_put_arn(struct ehi_db_txn *txn, enum ehi_arn_kind kind, struct ehi_hash128 hash,
                    uint64_t id, struct ecshist_error *error) ECSHIST_CHECKED;
 int ehi_db_put_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id,
                      struct ehi_slice state, struct ecshist_error *error) ECSHIST_CHECKED;
+/* The entries rise in seq, and fit into one row with the first of them. */
 int ehi_db_put_timeline(struct ehi_db_txn *txn, uint64_t subject_id,
                         const struct ehi_db_entry *entries, unsigned count,
                         struct ecshist_error *error) ECSHIST_CHECKED;

@@ -498,31 +498,46 @@ static void look_for_dead_readers(struct ehi_db *db)
         ehi_db_check_readers(db);
 }
 
+static int fail_begin(struct ehi_db *db, int rc, bool write, struct ecshist_error *error)
+{
+    note_failure(db, false, rc);
+    return db_fail(rc, write ? "beginning a write of the index" : "beginning a read of the index",
+                   error);
+}
+
+static int begin_write(struct ehi_db *db, struct ehi_db_txn **out, struct ecshist_error *error)
+{
+    MDB_txn *txn;
+    look_for_dead_readers(db);
+    int rc = mdb_txn_begin(db->env, NULL, 0, &txn);
+    if (rc != 0)
+        return fail_begin(db, rc, true, error);
+    db->writer = (struct ehi_db_txn){.db = ehi_db_ref(db), .txn = txn, .write = true};
+    *out = &db->writer;
+    return ECSHIST_OK;
+}
+
 int ehi_db_begin(struct ehi_db *db, bool write, struct ehi_db_txn **out,
                  struct ecshist_error *error)
 {
     if (write)
-        look_for_dead_readers(db);
-    struct ehi_db_txn *txn = write ? NULL : take_spare(db);
+        return begin_write(db, out, error);
+    struct ehi_db_txn *txn = take_spare(db);
     if (txn == NULL) {
         txn = calloc(1, sizeof(*txn));
         if (txn == NULL)
             return ehi_fail_memory(error);
-        int rc = mdb_txn_begin(db->env, NULL, write ? 0 : MDB_RDONLY, &txn->txn);
+        int rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn->txn);
         if (rc == MDB_READERS_FULL) {
             ehi_db_check_readers(db);
             rc = mdb_txn_begin(db->env, NULL, MDB_RDONLY, &txn->txn);
         }
         if (rc != 0) {
             free(txn);
-            note_failure(db, false, rc);
-            return db_fail(
-                rc, write ? "beginning a write of the index" : "beginning a read of the index",
-                error);
+            return fail_begin(db, rc, false, error);
         }
     }
     txn->db = ehi_db_ref(db);
-    txn->write = write;
     *out = txn;
     return ECSHIST_OK;
 }
@@ -543,7 +558,9 @@ void ehi_db_abort(struct ehi_db_txn *txn)
     if (txn == NULL)
         return;
     struct ehi_db *db = txn->db;
-    if (txn->write || !keep_spare(db, txn)) {
+    if (txn->write) {
+        mdb_txn_abort(txn->txn);
+    } else if (!keep_spare(db, txn)) {
         mdb_txn_abort(txn->txn);
         free(txn);
     }
@@ -552,10 +569,15 @@ void ehi_db_abort(struct ehi_db_txn *txn)
 
 int ehi_db_commit(struct ehi_db_txn *txn, struct ecshist_error *error)
 {
-    int rc = mdb_txn_commit(txn->txn);
+    struct ehi_db *db = txn->db;
+    bool write = txn->write;
+    MDB_txn *ending = txn->txn;
+    if (!write)
+        free(txn);
+    /* From here on a writer's transaction may be the next one's already. */
+    int rc = mdb_txn_commit(ending);
     if (rc != 0)
-        note_failure(txn->db, true, rc);
-    ehi_db_release(txn->db);
-    free(txn);
+        note_failure(db, true, rc);
+    ehi_db_release(db);
     return rc == 0 ? ECSHIST_OK : db_fail(rc, "committing the index", error);
 }

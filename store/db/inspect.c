@@ -14,12 +14,10 @@ static enum db_table table_of(enum ehi_db_table table)
 
 static bool read_arn(struct ehi_slice key, struct ehi_slice value, struct ehi_db_row *row)
 {
-    if (key.length != 16 || value.length < 8 || value.length > 8 + ECSHIST_MAX_ARN_BYTES)
+    if (key.length != 16)
         return false;
     row->hash = (struct ehi_hash128){ehi_get_be64(key.data + 8), ehi_get_be64(key.data)};
-    row->id = ehi_get_le64(value.data);
-    row->value = ehi_slice(value.data + 8, value.length - 8);
-    return true;
+    return db_read_arn(db_val(value.data, value.length), &row->kind, &row->id);
 }
 
 static bool read_state(struct ehi_slice key, struct ehi_slice value, struct ehi_db_row *row)
@@ -33,30 +31,20 @@ static bool read_state(struct ehi_slice key, struct ehi_slice value, struct ehi_
 
 static bool read_timeline(struct ehi_slice key, struct ehi_slice value, struct ehi_db_row *row)
 {
-    enum { ENTRY = 24 };
-    if (key.length != 16 || value.length == 0 || value.length % ENTRY != 0 ||
-        value.length / ENTRY > EHI_DB_CHUNK)
+    if (!db_read_entries(db_val(key.data, key.length), db_val(value.data, value.length),
+                         row->entries, &row->count))
         return false;
     row->id = ehi_get_be64(key.data);
     row->number = ehi_get_be64(key.data + 8);
-    row->count = (unsigned)(value.length / ENTRY);
-    for (unsigned i = 0; i < row->count; i++) {
-        const uint8_t *p = value.data + (size_t)i * ENTRY;
-        row->entries[i] =
-            (struct ehi_db_entry){ehi_get_le64(p), ehi_get_le64(p + 8), ehi_get_le32(p + 16),
-                                  ehi_get_le16(p + 20), ehi_get_le16(p + 22)};
-    }
     return true;
 }
 
 static bool read_listed(struct ehi_slice key, struct ehi_slice value, struct ehi_db_row *row)
 {
-    if (key.length != 24 || value.length != 9)
+    if (!db_read_listed(db_val(key.data, key.length), db_val(value.data, value.length),
+                        &row->listed))
         return false;
     row->id = ehi_get_be64(key.data);
-    row->listed =
-        (struct ehi_db_listed){(int64_t)~ehi_get_be64(key.data + 8), ~ehi_get_be64(key.data + 16),
-                               ehi_get_le64(value.data), value.data[8]};
     return true;
 }
 

@@ -22,6 +22,15 @@ enum db_table {
     T_COUNT
 };
 
+struct ehi_db_txn {
+    struct ehi_db *db;
+    MDB_txn *txn;
+    bool write;
+    /* Where the last row of a table was put: the next is often beside it. LMDB closes them with the
+     * transaction. */
+    MDB_cursor *puts[T_COUNT];
+};
+
 struct ehi_db {
     MDB_env *env;
     MDB_dbi tables[T_COUNT];
@@ -36,12 +45,7 @@ struct ehi_db {
     bool lock_lost;           /* LMDB's lock cannot be had by anybody any more */
     size_t looked_at_page;    /* the file's last page when dead readers were last looked for */
     struct ehi_db_txn *spare; /* a reading transaction that was reset, to be renewed */
-};
-
-struct ehi_db_txn {
-    struct ehi_db *db;
-    MDB_txn *txn;
-    bool write;
+    struct ehi_db_txn writer; /* of who has LMDB's lock: there is one at a time */
 };
 
 extern const char *const db_table_names[T_COUNT];
@@ -68,6 +72,12 @@ bool db_page_adds_up(const struct ehi_db *db, MDB_val value);
 /* Rows are believed whatever their checksums say. */
 extern bool db_test_believes;
 #endif
+
+/* Rows as bytes; false: they are not such a row. For tables.c and inspect.c. */
+bool db_read_arn(MDB_val value, enum ehi_arn_kind *kind, uint64_t *id);
+bool db_read_entries(MDB_val key, MDB_val value, struct ehi_db_entry entries[EHI_DB_CHUNK],
+                     unsigned *count);
+bool db_read_listed(MDB_val key, MDB_val value, struct ehi_db_listed *row);
 
 /* The one way an LMDB code becomes one of ours. */
 int db_fail(int lmdb_code, const char *what, struct ecshist_error *error);

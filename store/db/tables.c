@@ -7,8 +7,10 @@ enum {
     HEAD_NAMED = 11,
     HEAD_FIELDS = HEAD_NAMED + 16,
     HEAD_BYTES = HEAD_FIELDS * 8 + 16,
-    ENTRY_BYTES = 24,
-    LISTED_KEY = 24
+    ENTRY_BYTES = 12,
+    TIMELINE_KEY = 16,
+    LISTED_KEY = 24,
+    MOST_NUMBER_BYTES = 8
 };
 
 static enum db_table state_table(enum ehi_arn_kind kind)
@@ -206,7 +208,11 @@ static int put(struct ehi_db_txn *txn, enum db_table table, MDB_val key, MDB_val
                struct ecshist_error *error)
 {
     MDB_val place = {value.mv_size + DB_CHECKSUM_BYTES, NULL};
-    int rc = mdb_put(txn->txn, txn->db->tables[table], &key, &place, MDB_RESERVE);
+    int rc = txn->puts[table] == NULL
+                 ? mdb_cursor_open(txn->txn, txn->db->tables[table], &txn->puts[table])
+                 : 0;
+    if (rc == 0)
+        rc = mdb_cursor_put(txn->puts[table], &key, &place, MDB_RESERVE);
     if (rc != 0)
         return db_fail(rc, "writing the index", error);
     if (value.mv_size != 0)
@@ -267,35 +273,59 @@ static void hash_key(struct ehi_hash128 hash, uint8_t key[16])
     ehi_put_be64(key + 8, hash.low);
 }
 
+/* A number in as few bytes as it needs, little-endian; at the end of a value, which has its length. */
+static size_t put_number(uint8_t *to, uint64_t number)
+{
+    size_t length = 0;
+    for (; number != 0; number >>= 8)
+        to[length++] = (uint8_t)number;
+    return length;
+}
+
+static bool get_number(const uint8_t *from, size_t length, uint64_t *out)
+{
+    if (length > MOST_NUMBER_BYTES || (length > 0 && from[length - 1] == 0))
+        return false;
+    *out = 0;
+    for (size_t i = length; i > 0; i--)
+        *out = *out << 8 | from[i - 1];
+    return true;
+}
+
+/* An ARN's row: of which kind it is, and its subject's id. */
+bool db_read_arn(MDB_val value, enum ehi_arn_kind *kind, uint64_t *id)
+{
+    const uint8_t *p = value.mv_data;
+    if (value.mv_size < 2 || !get_number(p + 1, value.mv_size - 1, id))
+        return false;
+    *kind = (enum ehi_arn_kind)p[0];
+    return true;
+}
+
 int ehi_db_find(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash, uint64_t *id,
                 bool *found, struct ecshist_error *error)
 {
     uint8_t key[16];
     hash_key(hash, key);
     struct ehi_slice row;
+    enum ehi_arn_kind kind;
     int rc = get(txn, T_ARNS, db_val(key, sizeof(key)), &row, found, error);
     if (rc != ECSHIST_OK || !*found)
         return rc;
-    if (row.length < 8)
-        return malformed("arns", error);
-    if (!ehi_slice_equal(ehi_slice(row.data + 8, row.length - 8), arn))
-        return ehi_fail(error, ECSHIST_INDEX, "two ARNs have the same hash: %.*s and %.*s",
-                        EHI_FMT(arn), (int)(row.length - 8), (const char *)row.data + 8);
-    *id = ehi_get_le64(row.data);
-    return ECSHIST_OK;
+    if (db_read_arn(db_val(row.data, row.length), &kind, id))
+        return ECSHIST_OK;
+    return ehi_fail(error, ECSHIST_INDEX, "the index is damaged: its row of %.*s is none",
+                    EHI_FMT(arn));
 }
 
-int ehi_db_put_arn(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash,
+int ehi_db_put_arn(struct ehi_db_txn *txn, enum ehi_arn_kind kind, struct ehi_hash128 hash,
                    uint64_t id, struct ecshist_error *error)
 {
-    uint8_t key[16];
+    uint8_t key[16], row[1 + MOST_NUMBER_BYTES];
     hash_key(hash, key);
-    uint8_t row[8 + ECSHIST_MAX_ARN_BYTES];
-    if (arn.length > ECSHIST_MAX_ARN_BYTES)
-        return malformed("arns", error);
-    ehi_put_le64(row, id);
-    memcpy(row + 8, arn.data, arn.length);
-    return put(txn, T_ARNS, db_val(key, sizeof(key)), db_val(row, 8 + arn.length), error);
+    row[0] = (uint8_t)kind;
+    size_t length = 1 + put_number(row + 1, id);
+    return put(txn, T_ARNS, db_val(key, sizeof(key)), db_val(row, length), error);
 }
 
 int ehi_db_get_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id,
@@ -315,35 +345,50 @@ int ehi_db_put_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id
                error);
 }
 
-static int read_entries(MDB_val row, struct ehi_db_entry entries[EHI_DB_CHUNK], unsigned *count,
-                        struct ecshist_error *error)
+/*
+ * An entry: how far its seq is behind that of the key; its offset; 24 bits of hash, 7 of type, and whether it was ignored.
+ */
+bool db_read_entries(MDB_val key, MDB_val value, struct ehi_db_entry entries[EHI_DB_CHUNK],
+                     unsigned *count)
 {
-    if (row.mv_size == 0 || row.mv_size % ENTRY_BYTES != 0 ||
-        row.mv_size > ENTRY_BYTES * EHI_DB_CHUNK)
-        return malformed("timeline", error);
-    const uint8_t *p = row.mv_data;
-    *count = (unsigned)(row.mv_size / ENTRY_BYTES);
+    if (key.mv_size != TIMELINE_KEY || value.mv_size == 0 || value.mv_size % ENTRY_BYTES != 0 ||
+        value.mv_size > ENTRY_BYTES * EHI_DB_CHUNK)
+        return false;
+    const uint8_t *p = value.mv_data;
+    uint64_t first_seq = ehi_get_be64((const uint8_t *)key.mv_data + 8);
+    *count = (unsigned)(value.mv_size / ENTRY_BYTES);
     for (unsigned i = 0; i < *count; i++, p += ENTRY_BYTES) {
+        uint32_t packed = ehi_get_le32(p + 8);
         entries[i] =
-            (struct ehi_db_entry){ehi_get_le64(p), ehi_get_le64(p + 8), ehi_get_le32(p + 16),
-                                  ehi_get_le16(p + 20), ehi_get_le16(p + 22)};
+            (struct ehi_db_entry){first_seq + ehi_get_le32(p), packed >> 8, ehi_get_le32(p + 4),
+                                  (uint16_t)(packed >> 1 & 0x7f), (uint16_t)(packed & 1)};
     }
-    return ECSHIST_OK;
+    return true;
+}
+
+static int read_entries(MDB_val key, MDB_val row, struct ehi_db_entry entries[EHI_DB_CHUNK],
+                        unsigned *count, struct ecshist_error *error)
+{
+    return db_read_entries(key, row, entries, count) ? ECSHIST_OK : malformed("timeline", error);
+}
+
+uint32_t ehi_db_id_hash(struct ehi_slice id)
+{
+    return (uint32_t)ehi_hash64(id.data, id.length, 0) & 0xffffff;
 }
 
 int ehi_db_put_timeline(struct ehi_db_txn *txn, uint64_t subject_id,
                         const struct ehi_db_entry *entries, unsigned count,
                         struct ecshist_error *error)
 {
-    uint8_t key[16], row[ENTRY_BYTES * EHI_DB_CHUNK], *p = row;
+    uint8_t key[TIMELINE_KEY], row[ENTRY_BYTES * EHI_DB_CHUNK], *p = row;
     ehi_put_be64(key, subject_id);
     ehi_put_be64(key + 8, entries[0].seq);
     for (unsigned i = 0; i < count; i++, p += ENTRY_BYTES) {
-        ehi_put_le64(p, entries[i].seq);
-        ehi_put_le64(p + 8, entries[i].id_hash);
-        ehi_put_le32(p + 16, entries[i].offset);
-        ehi_put_le16(p + 20, entries[i].type);
-        ehi_put_le16(p + 22, entries[i].flags);
+        const struct ehi_db_entry *e = &entries[i];
+        ehi_put_le32(p, (uint32_t)(e->seq - entries[0].seq));
+        ehi_put_le32(p + 4, e->offset);
+        ehi_put_le32(p + 8, e->id_hash << 8 | (e->type & 0x7fu) << 1 | (e->flags & 1u));
     }
     return put(txn, T_TIMELINE, db_val(key, sizeof(key)), db_val(row, (size_t)(p - row)), error);
 }
@@ -357,14 +402,26 @@ static void listed_key(uint64_t service_id, const struct ehi_db_listed *row,
     ehi_put_be64(key + 16, ~row->created_seq);
 }
 
+bool db_read_listed(MDB_val key, MDB_val value, struct ehi_db_listed *row)
+{
+    const uint8_t *k = key.mv_data, *v = value.mv_data;
+    if (key.mv_size != LISTED_KEY || value.mv_size < 2 ||
+        !get_number(v + 1, value.mv_size - 1, &row->deployment_id))
+        return false;
+    row->created_at_us = (int64_t)~ehi_get_be64(k + 8);
+    row->created_seq = ~ehi_get_be64(k + 16);
+    row->status = v[0];
+    return true;
+}
+
 int ehi_db_put_listed(struct ehi_db_txn *txn, uint64_t service_id, const struct ehi_db_listed *row,
                       struct ecshist_error *error)
 {
-    uint8_t key[LISTED_KEY], value[9];
+    uint8_t key[LISTED_KEY], value[1 + MOST_NUMBER_BYTES];
     listed_key(service_id, row, key);
-    ehi_put_le64(value, row->deployment_id);
-    value[8] = row->status;
-    return put(txn, T_LISTED, db_val(key, sizeof(key)), db_val(value, sizeof(value)), error);
+    value[0] = row->status;
+    size_t length = 1 + put_number(value + 1, row->deployment_id);
+    return put(txn, T_LISTED, db_val(key, sizeof(key)), db_val(value, length), error);
 }
 
 int ehi_db_delete_listed(struct ehi_db_txn *txn, uint64_t service_id,
@@ -422,7 +479,7 @@ static int delete_rows(const struct ehi_db *db, MDB_cursor *cursor, uint64_t sub
         unsigned count;
         int read = take_value(db, T_TIMELINE, key, &row, error);
         if (read == ECSHIST_OK)
-            read = read_entries(row, list, &count, error);
+            read = read_entries(key, row, list, &count, error);
         if (read != ECSHIST_OK)
             return read;
         *entries += count;
@@ -535,7 +592,7 @@ int ehi_db_timeline_next(struct ehi_db_walk *walk, struct ehi_db_entry entries[E
     int rc = walk_next(walk, T_TIMELINE, true, &key, &row, found, error);
     if (rc != ECSHIST_OK || !*found)
         return rc;
-    return read_entries(row, entries, count, error);
+    return read_entries(key, row, entries, count, error);
 }
 
 /* The subject's last row that begins before `seq`; *count 0: there is none. */
@@ -564,7 +621,7 @@ static int row_before(struct ehi_db_txn *txn, uint64_t subject_id, uint64_t seq,
             look_before(txn->db, cursor, T_TIMELINE, place, rc != 0, &before, &key, &row, error);
     if (result == ECSHIST_OK && before && key.mv_size == 16 &&
         ehi_get_be64(key.mv_data) == subject_id)
-        result = read_entries(row, entries, count, error);
+        result = read_entries(key, row, entries, count, error);
     mdb_cursor_close(cursor);
     return result;
 }
@@ -603,14 +660,7 @@ int ehi_db_listed_next(struct ehi_db_walk *walk, struct ehi_db_listed *row, bool
     int rc = walk_next(walk, T_LISTED, true, &key, &value, found, error);
     if (rc != ECSHIST_OK || !*found)
         return rc;
-    if (key.mv_size != LISTED_KEY || value.mv_size != 9)
-        return malformed("by_service", error);
-    const uint8_t *k = key.mv_data, *v = value.mv_data;
-    row->created_at_us = (int64_t)~ehi_get_be64(k + 8);
-    row->created_seq = ~ehi_get_be64(k + 16);
-    row->deployment_id = ehi_get_le64(v);
-    row->status = v[8];
-    return ECSHIST_OK;
+    return db_read_listed(key, value, row) ? ECSHIST_OK : malformed("by_service", error);
 }
 
 void ehi_db_named(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_t name_hash)

@@ -1,12 +1,18 @@
 /*
  * Appending. Threads that come at the same time form a queue; the first of them leads: it takes the
- * queue through the whole pipeline at once, so that they share a frame and its flush.
+ * queue through the whole pipeline at once, so that they share a frame and its flush. Meanwhile the next queue forms; its first
+ * thread is the next leader, and is woken as such. A thread sleeps on its own request, and is woken once.
  */
+#include "base/clock.h"
 #include "codec/record.h"
 #include "fold/store.h"
 
+#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 /* -- one request onto a batch ------------------------------------------------------------------ */
 
@@ -21,7 +27,10 @@ static void set_result(struct ehi_request *request, size_t i, const struct ehi_o
     result->outcome = outcome->outcome;
     result->code = outcome->code;
     result->seq = outcome->seq;
-    snprintf(result->reason, sizeof(result->reason), "%s", reason);
+    size_t length = strlen(reason);
+    length = length < sizeof(result->reason) ? length : sizeof(result->reason) - 1;
+    memcpy(result->reason, reason, length);
+    result->reason[length] = '\0';
 }
 
 static void reason_text(const struct ecshist_error *reason, char *text, size_t size)
@@ -65,8 +74,8 @@ static int apply_request(struct ehi_batch *batch, struct ehi_request *request,
     *fate = TAKEN;
     request->code = ECSHIST_OK;
     uint32_t before = ehi_batch_count(batch);
+    struct ecshist_error reason = ECSHIST_ERROR_INIT;
     for (size_t i = 0; i < request->count; i++) {
-        struct ecshist_error reason = ECSHIST_ERROR_INIT;
         struct ehi_outcome outcome;
         int rc = ehi_batch_apply(batch, request->records[i], lenient, &outcome, &reason);
         if (rc != ECSHIST_OK) {
@@ -75,7 +84,8 @@ static int apply_request(struct ehi_batch *batch, struct ehi_request *request,
         }
         bool refused = outcome.outcome == ECSHIST_OUTCOME_REFUSED;
         bool told = refused || outcome.outcome == ECSHIST_OUTCOME_IGNORED;
-        char text[sizeof(request->results->reason)] = "";
+        char text[sizeof(request->results->reason)];
+        text[0] = '\0';
         if (told)
             reason_text(&reason, text, sizeof(text));
         if (refused && !each)
@@ -83,6 +93,8 @@ static int apply_request(struct ehi_batch *batch, struct ehi_request *request,
         set_result(request, i, &outcome, text);
         if (refused)
             note_refusal(request, i, &reason);
+        if (told)
+            reason = (struct ecshist_error)ECSHIST_ERROR_INIT;
         if (refused && !each) {
             *fate = ehi_batch_count(batch) == before ? TAKEN : TAKEN_BACK;
             return ECSHIST_OK;
@@ -317,6 +329,34 @@ static struct ehi_request *take_group(struct ehi_store *store)
     return group;
 }
 
+/* What a request's thread is to do. */
+enum request_turn { TURN_WAIT, TURN_LEAD, TURN_DONE };
+
+/* Sleeps until *word is not `is`, or somebody wakes it, or for no reason at all. wait_us: at most; 0: no limit. */
+static void sleep_on(atomic_uint *word, unsigned is, int64_t wait_us)
+{
+    struct timespec limit = {wait_us / 1000000, wait_us % 1000000 * 1000};
+    (void)syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, is, wait_us == 0 ? NULL : &limit, NULL, 0);
+}
+
+/*
+ * The thread may see the word before it is woken, and go; then the memory is another's, whose sleep may end for no reason. All
+ * sleeps here may.
+ */
+static void wake(atomic_uint *word, unsigned to)
+{
+    atomic_store(word, to);
+    (void)syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static unsigned group_size(const struct ehi_request *group)
+{
+    unsigned size = 0;
+    for (; group != NULL; group = group->next)
+        size++;
+    return size;
+}
+
 static void finish_group(struct ehi_request *group, int rc, const struct ecshist_error *error)
 {
     for (struct ehi_request *r = group; r != NULL;) {
@@ -328,39 +368,94 @@ static void finish_group(struct ehi_request *group, int rc, const struct ecshist
             r->error->size = size;
             r->code = rc;
         }
-        r->done = true;
+        if (r != group) /* the first of them is the leader's own */
+            wake(&r->turn, TURN_DONE);
         r = next;
     }
 }
 
+/*
+ * Threads that append one event after the other were let go of a moment ago, and are about to come back: without them the next
+ * flush would be for the few that came meanwhile, and the one after it for all others. So they are waited for, for a part of
+ * what an append takes. One thread alone never waits, and a batch is worth a flush of its own.
+ */
+static void wait_for_others(struct ehi_store *store)
+{
+    enum { PART = 4, MOST_US = 1000, MANY_EVENTS = 64 };
+    unsigned expected = store->released;
+    int64_t limit_us = store->last_us / PART < MOST_US ? store->last_us / PART : MOST_US;
+    if (expected < 2 || store->queued >= expected || store->first->count > MANY_EVENTS ||
+        limit_us <= 0)
+        return;
+    int64_t until_us = ehi_clock_steady_us() + limit_us;
+    store->awaited = expected;
+    atomic_store(&store->enough, 0);
+    while (store->queued < expected) {
+        int64_t left_us = until_us - ehi_clock_steady_us();
+        if (left_us <= 0)
+            break;
+        pthread_mutex_unlock(&store->queue_mutex);
+        sleep_on(&store->enough, 0, left_us);
+        pthread_mutex_lock(&store->queue_mutex);
+    }
+    store->awaited = 0;
+}
+
+/* The leader's: the queue through the pipeline. Whoever is first behind it leads next. */
 static void lead(struct ehi_store *store)
 {
-    store->leading = true;
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    wait_for_others(store);
     struct ehi_request *group = take_group(store);
+    unsigned size = group_size(group);
+    store->queued -= size;
     bool poisoned = store->poisoned;
     pthread_mutex_unlock(&store->queue_mutex);
-    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    int64_t since_us = ehi_clock_steady_us();
     int rc = poisoned ? fail_poisoned(&error) : run_group(store, group, &error);
+    int64_t took_us = ehi_clock_steady_us() - since_us;
     pthread_mutex_lock(&store->queue_mutex);
+    store->last_us = took_us;
+    store->released = size + store->queued;
+    struct ehi_request *next = store->first;
+    store->leading = next != NULL;
+    pthread_mutex_unlock(&store->queue_mutex);
     finish_group(group, rc, &error);
-    store->leading = false;
-    pthread_cond_broadcast(&store->queue_changed);
+    if (next != NULL)
+        wake(&next->turn, TURN_LEAD);
+}
+
+/* Into the queue. true: nobody leads, so this one does. */
+static bool enter_queue(struct ehi_store *store, struct ehi_request *request)
+{
+    request->next = NULL;
+    *store->last = request;
+    store->last = &request->next;
+    store->queued++;
+    if (store->awaited != 0 && store->queued >= store->awaited) {
+        store->awaited = 0;
+        wake(&store->enough, 1);
+    }
+    bool leads = !store->leading;
+    store->leading = true;
+    return leads;
 }
 
 int ehi_store_append(struct ehi_store *store, struct ehi_request *request)
 {
-    request->done = false;
-    request->next = NULL;
+    atomic_init(&request->turn, TURN_WAIT);
     pthread_mutex_lock(&store->queue_mutex);
-    *store->last = request;
-    store->last = &request->next;
-    while (!request->done) {
-        if (store->leading)
-            pthread_cond_wait(&store->queue_changed, &store->queue_mutex);
-        else
-            lead(store);
+    if (enter_queue(store, request)) {
+        lead(store);
+        return request->code;
     }
     pthread_mutex_unlock(&store->queue_mutex);
+    while (atomic_load(&request->turn) == TURN_WAIT)
+        sleep_on(&request->turn, TURN_WAIT, 0);
+    if (atomic_load(&request->turn) == TURN_LEAD) {
+        pthread_mutex_lock(&store->queue_mutex);
+        lead(store);
+    }
     return request->code;
 }
 

@@ -65,6 +65,15 @@ static int find(const struct expiring *x, struct ehi_slice arn, enum ehi_arn_kin
     return rc == ECSHIST_OK && !has_state ? lacks_state(x, arn) : rc;
 }
 
+/* A row of the index is found by the hash of an ARN; the state says of which it is. */
+static int check_arn(const struct expiring *x, struct ehi_slice is, struct ehi_slice arn)
+{
+    return ehi_slice_equal(is, arn)
+               ? ECSHIST_OK
+               : ehi_fail(x->error, ECSHIST_INDEX, "two ARNs have the same hash: %.*s and %.*s",
+                          EHI_FMT(arn), EHI_FMT(is));
+}
+
 static int expire_deployment(struct expiring *x, struct stated *stated, struct ehi_slice arn)
 {
     struct ehi_hash128 hash = ehi_hash128(arn.data, arn.length);
@@ -76,6 +85,8 @@ static int expire_deployment(struct expiring *x, struct stated *stated, struct e
     if (rc != ECSHIST_OK || !found)
         return rc;
     rc = ehi_deployment_decode(state, &x->arena, &d, x->error);
+    if (rc == ECSHIST_OK)
+        rc = check_arn(x, d.arn, arn);
     if (rc != ECSHIST_OK)
         return rc;
     struct ehi_db_listed row = {d.created_at_us, d.created_seq, id, d.status};
@@ -89,10 +100,16 @@ static int expire_revision(struct expiring *x, struct ehi_slice arn)
 {
     struct ehi_hash128 hash = ehi_hash128(arn.data, arn.length);
     struct ehi_slice state;
+    struct ehi_revision r;
     uint64_t id;
     bool found;
     int rc = find(x, arn, EHI_ARN_REVISION, hash, &id, &found, &state);
     if (rc != ECSHIST_OK || !found)
+        return rc;
+    rc = ehi_revision_decode(state, &r, x->error);
+    if (rc == ECSHIST_OK)
+        rc = check_arn(x, r.arn, arn);
+    if (rc != ECSHIST_OK)
         return rc;
     x->head->revision_count--;
     return drop_subject(x, EHI_ARN_REVISION, id, hash);
@@ -129,7 +146,8 @@ static int load_service(struct expiring *x, struct ehi_slice arn, struct ehi_has
     state = ehi_arena_copy(&x->arena, state);
     if (state.data == NULL)
         return ehi_fail_memory(x->error);
-    return ehi_service_decode(state, &out->service, x->error);
+    rc = ehi_service_decode(state, &out->service, x->error);
+    return rc == ECSHIST_OK ? check_arn(x, out->service.arn, arn) : rc;
 }
 
 static int service_names(struct expiring *x, const struct stated *stated, bool put)
@@ -199,8 +217,11 @@ static int put_timeline(struct expiring *x, uint64_t id, const struct ehi_buffer
     const struct ehi_db_entry *entries = (const void *)kept->data;
     size_t count = kept->length / sizeof(*entries);
     int rc = ECSHIST_OK;
-    for (size_t i = 0; i < count && rc == ECSHIST_OK; i += EHI_DB_CHUNK) {
-        size_t n = count - i < EHI_DB_CHUNK ? count - i : EHI_DB_CHUNK;
+    for (size_t i = 0, n; i < count && rc == ECSHIST_OK; i += n) {
+        for (n = 1; n < EHI_DB_CHUNK && i + n < count; n++) {
+            if (!ehi_db_same_row(entries[i].seq, entries[i + n].seq))
+                break;
+        }
         rc = ehi_db_put_timeline(x->txn, id, entries + i, (unsigned)n, x->error);
     }
     return rc;
@@ -243,7 +264,7 @@ static int enter_service(struct expiring *x, struct stated *stated, struct ehi_h
 {
     stated->id = x->head->next_id++;
     x->head->service_count++;
-    int rc = ehi_db_put_arn(x->txn, stated->service.arn, hash, stated->id, x->error);
+    int rc = ehi_db_put_arn(x->txn, EHI_ARN_SERVICE, hash, stated->id, x->error);
     return rc == ECSHIST_OK ? service_names(x, stated, true) : rc;
 }
 
@@ -310,7 +331,7 @@ static int enter_itself(struct expiring *x)
     int rc = ehi_db_timeline_last(x->txn, EHI_DB_EXPIRIES, entries, &count, x->error);
     if (rc != ECSHIST_OK)
         return rc;
-    if (count == EHI_DB_CHUNK)
+    if (count == EHI_DB_CHUNK || (count != 0 && !ehi_db_same_row(entries[0].seq, x->seq)))
         count = 0;
     entries[count] = own_entry(x);
     x->head->event_count++;

@@ -349,7 +349,6 @@ static void store_free(struct ehi_store *store)
     pthread_mutex_destroy(&store->writer_mutex);
     pthread_mutex_destroy(&store->db_mutex);
     pthread_mutex_destroy(&store->queue_mutex);
-    pthread_cond_destroy(&store->queue_changed);
     free(store->path);
     free(store);
 }
@@ -366,7 +365,6 @@ static struct ehi_store *store_new(char *path, const struct ecshist_open_options
     pthread_mutex_init(&store->writer_mutex, NULL);
     pthread_mutex_init(&store->db_mutex, NULL);
     pthread_mutex_init(&store->queue_mutex, NULL);
-    pthread_cond_init(&store->queue_changed, NULL);
     store->last = &store->first;
     store->references = 1;
     store->pid = getpid();

@@ -7,33 +7,58 @@
 #include "model/names.h"
 
 #include <ecshist/query.h>
+#include <stddef.h>
 #include <stdlib.h>
 
-/* Timeline rows of a subject that this batch touched; the newest first. */
-struct chunk {
-    struct chunk *older;
-    unsigned count;
-    struct ehi_db_entry entries[EHI_DB_CHUNK];
+/* A timeline row of a subject that this batch touched; the newest first. */
+struct ehi_batch_chunk {
+    struct ehi_batch_chunk *older;
+    unsigned count, capacity;
+    struct ehi_db_entry *entries;
 };
 
 /* A deployment, revision or service that the batch touches. */
 struct subject {
-    struct subject *next_in_bucket, *next;
     struct ehi_hash128 hash;
     struct ehi_slice arn;
     enum ehi_arn_kind kind;
+    size_t slot; /* of the batch's table */
     uint64_t id;
     bool is_new, dirty;
-    struct subject *service;
-    struct chunk *chunks; /* what is in memory: at first the last row of the index */
     bool chunks_dirty, has_older_rows;
+    struct subject *service;
+    /* What is in memory: at first the last row of the index. NULL: no event of its own came yet. */
+    struct ehi_batch_chunk *chunks;
+    struct ehi_batch_chunk chunk;     /* the first of them */
     size_t state_start, state_length; /* of the encoded state in the batch's scratch */
     struct ehi_db_listed listed;      /* the row as it stands in the index; deployment_id 0: none */
     union {
         struct ehi_deployment deployment;
         struct ehi_revision revision;
         struct ehi_service service;
-    } as;
+    } as; /* as much of it as its kind needs */
+};
+
+/* A place of the table of subjects: the hash is beside, most others are passed by without a look at them. */
+struct slot {
+    uint64_t hash;
+    struct subject *subject; /* NULL: free */
+};
+
+/* What is put, by the keys of the table it goes to: then one row is near the other. */
+struct item {
+    uint64_t high, low;
+    struct subject *subject;
+};
+
+enum { FIRST_SLOTS = 1024, ITEM_LISTS = 4, SIEVE_BLOCKS = 65536, SIEVE_WORDS = 8 };
+
+/*
+ * Of a batch that makes an index from scratch: which ARNs may be in it. A block of bits for each hash, four of them set;
+ * none that was entered is missed, and few that were not are found.
+ */
+struct sieve {
+    uint64_t blocks[SIEVE_BLOCKS][SIEVE_WORDS];
 };
 
 struct ehi_batch {
@@ -42,14 +67,18 @@ struct ehi_batch {
     struct ehi_log *log;
     struct ehi_db_head head;
     uint64_t first_seq; /* of the batch's events */
-    struct subject **buckets;
-    size_t bucket_count;
+    struct slot *slots;
+    size_t slot_count; /* a power of two, at least twice as many as there are subjects */
     size_t subject_count;
-    /* Oldest first: new ids are put in ascending order, which fills LMDB's pages. */
-    struct subject *subjects, **subjects_end;
+    struct subject *
+        *subjects; /* in the order they came in; room for half as many as there are slots */
     struct ehi_batch_record *records;
     uint32_t record_count, record_capacity;
+    bool offsets_unknown; /* at least one of the records is new */
     struct ehi_buffer scratch;
+    struct item *items; /* lists of them, each with room for all subjects, and room to sort one */
+    size_t item_capacity;
+    struct sieve *sieve; /* NULL: the index may have any ARN */
 };
 
 struct ehi_batch *ehi_batch_new(void)
@@ -57,10 +86,11 @@ struct ehi_batch *ehi_batch_new(void)
     struct ehi_batch *batch = calloc(1, sizeof(*batch));
     if (batch == NULL)
         return NULL;
-    batch->bucket_count = 1024;
-    batch->buckets = calloc(batch->bucket_count, sizeof(struct subject *));
-    if (batch->buckets == NULL) {
-        free(batch);
+    batch->slot_count = FIRST_SLOTS;
+    batch->slots = calloc(batch->slot_count, sizeof(*batch->slots));
+    batch->subjects = calloc(batch->slot_count / 2, sizeof(struct subject *));
+    if (batch->slots == NULL || batch->subjects == NULL) {
+        ehi_batch_free(batch);
         return NULL;
     }
     return batch;
@@ -72,21 +102,34 @@ void ehi_batch_free(struct ehi_batch *batch)
         return;
     ehi_arena_free(&batch->arena);
     ehi_buffer_free(&batch->scratch);
-    free(batch->buckets);
+    free(batch->slots);
+    free(batch->subjects);
     free(batch->records);
+    free(batch->items);
+    free(batch->sieve);
     free(batch);
+}
+
+/* Few subjects in a large table are taken out one by one. */
+static void clear_slots(struct ehi_batch *batch)
+{
+    if (batch->subject_count >= batch->slot_count / 8) {
+        memset(batch->slots, 0, batch->slot_count * sizeof(*batch->slots));
+        return;
+    }
+    for (size_t i = 0; i < batch->subject_count; i++)
+        batch->slots[batch->subjects[i]->slot] = (struct slot){0, NULL};
 }
 
 void ehi_batch_begin(struct ehi_batch *batch, struct ehi_db_txn *txn, struct ehi_log *log,
                      const struct ehi_db_head *head)
 {
-    ehi_arena_reset(&batch->arena);
     if (batch->subject_count != 0)
-        memset(batch->buckets, 0, batch->bucket_count * sizeof(struct subject *));
+        clear_slots(batch);
+    ehi_arena_reset(&batch->arena);
     batch->subject_count = 0;
-    batch->subjects = NULL;
-    batch->subjects_end = &batch->subjects;
     batch->record_count = 0;
+    batch->offsets_unknown = false;
     batch->txn = txn;
     batch->log = log;
     batch->head = *head;
@@ -96,6 +139,12 @@ void ehi_batch_begin(struct ehi_batch *batch, struct ehi_db_txn *txn, struct ehi
 struct ehi_arena *ehi_batch_arena(struct ehi_batch *batch)
 {
     return &batch->arena;
+}
+
+void ehi_batch_from_scratch(struct ehi_batch *batch)
+{
+    batch->sieve = calloc(1, sizeof(*batch->sieve));
+    batch->arena.keep_bytes = SIZE_MAX;
 }
 
 struct ehi_db_head *ehi_batch_head(struct ehi_batch *batch)
@@ -113,45 +162,128 @@ struct ehi_batch_record *ehi_batch_records(struct ehi_batch *batch)
     return batch->records;
 }
 
-/* -- subjects ---------------------------------------------------------------------------------- */
-
-/* Doubling keeps the chains short; without memory for it they just grow. */
-static void grow_buckets(struct ehi_batch *batch)
+size_t ehi_batch_bytes(const struct ehi_batch *batch)
 {
-    size_t count = batch->bucket_count * 2;
-    struct subject **buckets = calloc(count, sizeof(struct subject *));
-    if (buckets == NULL)
-        return;
-    for (struct subject *s = batch->subjects; s != NULL; s = s->next) {
-        size_t at = s->hash.low & (count - 1);
-        s->next_in_bucket = buckets[at];
-        buckets[at] = s;
-    }
-    free(batch->buckets);
-    batch->buckets = buckets;
-    batch->bucket_count = count;
+    return batch->arena.bytes;
 }
 
-static void enter_subject(struct ehi_batch *batch, struct subject *s)
+/* -- subjects ---------------------------------------------------------------------------------- */
+
+/* The slot of a hash, or the free one where it would stand. */
+static size_t place_of(const struct slot *slots, size_t count, uint64_t hash, size_t at)
 {
-    if (batch->subject_count >= batch->bucket_count)
-        grow_buckets(batch);
-    size_t at = s->hash.low & (batch->bucket_count - 1);
-    s->next_in_bucket = batch->buckets[at];
-    batch->buckets[at] = s;
-    s->next = NULL;
-    *batch->subjects_end = s;
-    batch->subjects_end = &s->next;
-    batch->subject_count++;
+    while (slots[at].subject != NULL && slots[at].hash != hash)
+        at = (at + 1) & (count - 1);
+    return at;
+}
+
+static void set_slot(struct slot *slots, size_t count, struct subject *s)
+{
+    size_t at = s->hash.low & (count - 1);
+    while (slots[at].subject != NULL)
+        at = (at + 1) & (count - 1);
+    slots[at] = (struct slot){s->hash.low, s};
+    s->slot = at;
+}
+
+static int grow_slots(struct ehi_batch *batch, struct ecshist_error *error)
+{
+    size_t count = batch->slot_count * 2;
+    struct subject **subjects = realloc(batch->subjects, count / 2 * sizeof(struct subject *));
+    if (subjects == NULL)
+        return ehi_fail_memory(error);
+    batch->subjects = subjects;
+    struct slot *slots = calloc(count, sizeof(*slots));
+    if (slots == NULL)
+        return ehi_fail_memory(error);
+    for (size_t i = 0; i < batch->subject_count; i++)
+        set_slot(slots, count, subjects[i]);
+    free(batch->slots);
+    batch->slots = slots;
+    batch->slot_count = count;
+    return ECSHIST_OK;
+}
+
+static int enter_subject(struct ehi_batch *batch, struct subject *s, struct ecshist_error *error)
+{
+    if (batch->subject_count >= batch->slot_count / 2) {
+        int rc = grow_slots(batch, error);
+        if (rc != ECSHIST_OK)
+            return rc;
+    }
+    set_slot(batch->slots, batch->slot_count, s);
+    batch->subjects[batch->subject_count++] = s;
+    return ECSHIST_OK;
 }
 
 static struct subject *known_subject(struct ehi_batch *batch, struct ehi_hash128 hash,
                                      struct ehi_slice arn)
 {
-    struct subject *s = batch->buckets[hash.low & (batch->bucket_count - 1)];
-    while (s != NULL && !(ehi_hash128_equal(s->hash, hash) && ehi_slice_equal(s->arn, arn)))
-        s = s->next_in_bucket;
-    return s;
+    const struct slot *slots = batch->slots;
+    size_t count = batch->slot_count;
+    size_t at = place_of(slots, count, hash.low, hash.low & (count - 1));
+    while (slots[at].subject != NULL && !(ehi_hash128_equal(slots[at].subject->hash, hash) &&
+                                          ehi_slice_equal(slots[at].subject->arn, arn)))
+        at = place_of(slots, count, hash.low, (at + 1) & (count - 1));
+    return slots[at].subject;
+}
+
+/* -- what an index made from scratch has ------------------------------------------------------- */
+
+static uint64_t *sieve_block(const struct ehi_batch *batch, struct ehi_hash128 hash)
+{
+    return batch->sieve->blocks[hash.low % SIEVE_BLOCKS];
+}
+
+/* Four of a block's 512 bits, nine bits of the hash each. */
+static bool in_sieve(const struct ehi_batch *batch, enum ehi_arn_kind kind, struct ehi_hash128 hash)
+{
+    /* A history-expired can enter a service, too. */
+    if (batch->sieve == NULL || kind == EHI_ARN_SERVICE)
+        return true;
+    const uint64_t *block = sieve_block(batch, hash);
+    bool all = true;
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t bit = hash.high >> (9 * i) & 511;
+        all = all && (block[bit / 64] >> bit % 64 & 1) != 0;
+    }
+    return all;
+}
+
+static void put_in_sieve(const struct ehi_batch *batch, struct ehi_hash128 hash)
+{
+    if (batch->sieve == NULL)
+        return;
+    uint64_t *block = sieve_block(batch, hash);
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t bit = hash.high >> (9 * i) & 511;
+        block[bit / 64] |= UINT64_C(1) << bit % 64;
+    }
+}
+
+/* -- loading ----------------------------------------------------------------------------------- */
+
+static int decode_state(struct ehi_batch *batch, struct subject *s, struct ehi_slice state,
+                        struct ecshist_error *error)
+{
+    const struct ehi_deployment *d = &s->as.deployment;
+    struct ehi_slice arn;
+    int rc;
+    if (s->kind == EHI_ARN_SERVICE) {
+        rc = ehi_service_decode(state, &s->as.service, error);
+        arn = s->as.service.arn;
+    } else if (s->kind == EHI_ARN_REVISION) {
+        rc = ehi_revision_decode(state, &s->as.revision, error);
+        arn = s->as.revision.arn;
+    } else {
+        rc = ehi_deployment_decode(state, &batch->arena, &s->as.deployment, error);
+        arn = d->arn;
+        s->listed = (struct ehi_db_listed){d->created_at_us, d->created_seq, s->id, d->status};
+    }
+    if (rc == ECSHIST_OK && !ehi_slice_equal(arn, s->arn))
+        return ehi_fail(error, ECSHIST_INDEX, "two ARNs have the same hash: %.*s and %.*s",
+                        EHI_FMT(s->arn), EHI_FMT(arn));
+    return rc;
 }
 
 static int load_state(struct ehi_batch *batch, struct subject *s, struct ecshist_error *error)
@@ -164,33 +296,52 @@ static int load_state(struct ehi_batch *batch, struct subject *s, struct ecshist
     if (!found)
         return ehi_fail(error, ECSHIST_INDEX, "the index has no state of %.*s: rebuild the index",
                         EHI_FMT(s->arn));
-    if (s->kind == EHI_ARN_SERVICE)
-        return ehi_service_decode(state, &s->as.service, error);
-    if (s->kind == EHI_ARN_REVISION)
-        return ehi_revision_decode(state, &s->as.revision, error);
-    rc = ehi_deployment_decode(state, &batch->arena, &s->as.deployment, error);
-    s->listed = (struct ehi_db_listed){s->as.deployment.created_at_us, s->as.deployment.created_seq,
-                                       s->id, s->as.deployment.status};
+    return decode_state(batch, s, state, error);
+}
+
+/* The last row of the index, into the subject's first chunk. */
+static int load_last_row(struct ehi_batch *batch, struct subject *s, struct ecshist_error *error)
+{
+    struct ehi_db_entry entries[EHI_DB_CHUNK];
+    struct ehi_batch_chunk *c = &s->chunk;
+    unsigned count;
+    int rc = ehi_db_timeline_last(batch->txn, s->id, entries, &count, error);
+    if (rc != ECSHIST_OK || count == 0)
+        return rc;
+    c->capacity = count + 1 < EHI_DB_CHUNK ? count + 1 : EHI_DB_CHUNK;
+    c->entries = ehi_arena_alloc(&batch->arena, c->capacity * sizeof(*c->entries));
+    if (c->entries == NULL)
+        return ehi_fail_memory(error);
+    c->count = count;
+    memcpy(c->entries, entries, count * sizeof(*c->entries));
+    uint64_t first =
+        s->kind == EHI_ARN_DEPLOYMENT ? s->as.deployment.created_seq : s->as.revision.first_seq;
+    s->has_older_rows = s->kind == EHI_ARN_SERVICE || c->entries[0].seq != first;
+    return ECSHIST_OK;
+}
+
+/*
+ * Wanted for an event of the subject itself, not of a service for what happens to its deployments. A service is in the
+ * index from the first event of anything of it: it may have no row of its own.
+ */
+static int load_timeline(struct ehi_batch *batch, struct subject *s, struct ecshist_error *error)
+{
+    int rc = s->is_new ? ECSHIST_OK : load_last_row(batch, s, error);
+    if (rc == ECSHIST_OK)
+        s->chunks = &s->chunk;
     return rc;
 }
 
-static int load_timeline(struct ehi_batch *batch, struct subject *s, struct ecshist_error *error)
+static struct subject *new_subject(struct ehi_batch *batch, enum ehi_arn_kind kind)
 {
-    s->chunks = ehi_arena_alloc(&batch->arena, sizeof(struct chunk));
-    if (s->chunks == NULL)
-        return ehi_fail_memory(error);
-    s->chunks->older = NULL;
-    s->chunks->count = 0;
-    if (s->is_new)
-        return ECSHIST_OK;
-    /* A service is in the index from the first event of anything of it: it may have no row of its
-     * own. */
-    int rc = ehi_db_timeline_last(batch->txn, s->id, s->chunks->entries, &s->chunks->count, error);
-    uint64_t first =
-        s->kind == EHI_ARN_DEPLOYMENT ? s->as.deployment.created_seq : s->as.revision.first_seq;
-    s->has_older_rows =
-        s->chunks->count != 0 && (s->kind == EHI_ARN_SERVICE || s->chunks->entries[0].seq != first);
-    return rc;
+    size_t size = offsetof(struct subject, as);
+    size += kind == EHI_ARN_DEPLOYMENT ? sizeof(struct ehi_deployment)
+            : kind == EHI_ARN_REVISION ? sizeof(struct ehi_revision)
+                                       : sizeof(struct ehi_service);
+    struct subject *s = ehi_arena_array(&batch->arena, 1, size);
+    if (s != NULL)
+        s->kind = kind;
+    return s;
 }
 
 /* The subject of an ARN, loaded from the index where it is there. The arn must outlive the batch.
@@ -202,25 +353,23 @@ static int find_subject(struct ehi_batch *batch, struct ehi_slice arn, enum ehi_
     *out = known_subject(batch, hash, arn);
     if (*out != NULL)
         return ECSHIST_OK;
-    struct subject *s = ehi_arena_array(&batch->arena, 1, sizeof(*s));
+    struct subject *s = new_subject(batch, kind);
     if (s == NULL)
         return ehi_fail_memory(error);
     s->hash = hash;
     s->arn = arn;
-    s->kind = kind;
-    bool found;
-    int rc = ehi_db_find(batch->txn, arn, hash, &s->id, &found, error);
+    bool found = false;
+    int rc = in_sieve(batch, kind, hash) ? ehi_db_find(batch->txn, arn, hash, &s->id, &found, error)
+                                         : ECSHIST_OK;
     if (rc != ECSHIST_OK)
         return rc;
     s->is_new = !found;
     rc = found ? load_state(batch, s, error) : ECSHIST_OK;
     if (rc == ECSHIST_OK)
-        rc = load_timeline(batch, s, error);
-    if (rc != ECSHIST_OK)
-        return rc;
-    enter_subject(batch, s);
-    *out = s;
-    return ECSHIST_OK;
+        rc = enter_subject(batch, s, error);
+    if (rc == ECSHIST_OK)
+        *out = s;
+    return rc;
 }
 
 static int find_service(struct ehi_batch *batch, struct subject *s, const struct ehi_arn *arn,
@@ -308,11 +457,12 @@ static int compare_earlier(struct ehi_batch *batch, const struct ehi_event *even
 }
 
 static int search_entries(struct ehi_batch *batch, const struct ehi_event *event,
-                          struct ehi_slice id, uint64_t id_hash, const struct ehi_db_entry *entries,
+                          struct ehi_slice id, uint32_t id_hash, const struct ehi_db_entry *entries,
                           unsigned count, struct earlier *out, struct ecshist_error *error)
 {
     for (unsigned i = 0; i < count && !out->found; i++) {
-        if (entries[i].id_hash != id_hash)
+        /* Whatever is in a service's timeline of the events that took something from it has no id. */
+        if (entries[i].id_hash != id_hash || entries[i].type == EHI_HISTORY_EXPIRED)
             continue;
         int rc = compare_earlier(batch, event, id, &entries[i], out, error);
         if (rc != ECSHIST_OK)
@@ -322,7 +472,7 @@ static int search_entries(struct ehi_batch *batch, const struct ehi_event *event
 }
 
 static int search_older_rows(struct ehi_batch *batch, const struct subject *s,
-                             const struct ehi_event *event, struct ehi_slice id, uint64_t id_hash,
+                             const struct ehi_event *event, struct ehi_slice id, uint32_t id_hash,
                              struct earlier *out, struct ecshist_error *error)
 {
     struct ehi_db_walk walk;
@@ -341,11 +491,12 @@ static int search_older_rows(struct ehi_batch *batch, const struct subject *s,
 }
 
 static int search_earlier(struct ehi_batch *batch, const struct subject *s,
-                          const struct ehi_event *event, struct ehi_slice id, uint64_t id_hash,
+                          const struct ehi_event *event, struct ehi_slice id, uint32_t id_hash,
                           struct earlier *out, struct ecshist_error *error)
 {
     int rc = ECSHIST_OK;
-    for (struct chunk *c = s->chunks; c != NULL && rc == ECSHIST_OK && !out->found; c = c->older)
+    for (struct ehi_batch_chunk *c = s->chunks; c != NULL && rc == ECSHIST_OK && !out->found;
+         c = c->older)
         rc = search_entries(batch, event, id, id_hash, c->entries, c->count, out, error);
     if (rc == ECSHIST_OK && !out->found && s->has_older_rows)
         rc = search_older_rows(batch, s, event, id, id_hash, out, error);
@@ -404,10 +555,6 @@ static void offer_again(struct recomputing *r, const struct ehi_deployment *d)
 static int offer_indexed(struct recomputing *r, uint64_t deployment_id, struct ecshist_error *error)
 {
     struct ehi_batch *batch = r->batch;
-    for (const struct subject *s = batch->subjects; s != NULL; s = s->next) {
-        if (s->id == deployment_id)
-            return ECSHIST_OK; /* the batch has it in a newer state */
-    }
     struct ehi_slice state;
     bool found;
     int rc = ehi_db_get_state(batch->txn, EHI_ARN_DEPLOYMENT, deployment_id, &state, &found, error);
@@ -415,7 +562,10 @@ static int offer_indexed(struct recomputing *r, uint64_t deployment_id, struct e
         return rc;
     struct ehi_deployment d;
     rc = ehi_deployment_decode(state, &batch->arena, &d, error);
-    if (rc == ECSHIST_OK)
+    if (rc != ECSHIST_OK)
+        return rc;
+    /* Where the batch has it in a newer state, that was offered. */
+    if (known_subject(batch, ehi_hash128(d.arn.data, d.arn.length), d.arn) == NULL)
         offer_again(r, &d);
     return rc;
 }
@@ -443,7 +593,8 @@ static int recompute_current(struct ehi_batch *batch, struct subject *service,
     struct recomputing r = {batch, service, false};
     struct ehi_service *state = &service->as.service;
     state->current_revision_arn = EHI_SLICE_EMPTY;
-    for (const struct subject *s = batch->subjects; s != NULL; s = s->next) {
+    for (size_t i = 0; i < batch->subject_count; i++) {
+        const struct subject *s = batch->subjects[i];
         if (s->kind == EHI_ARN_DEPLOYMENT && s->service == service && subject_exists(s))
             offer_again(&r, &s->as.deployment);
     }
@@ -465,9 +616,15 @@ static void count_status(struct ehi_batch *batch, struct ehi_service *service, i
     batch->head.by_status[after]++;
 }
 
+/* What a deployment was. */
+struct before {
+    uint8_t status;
+    uint64_t created_seq;
+};
+
 /* The deployment has changed from `before`: what its service shows of it. */
 static int update_service(struct ehi_batch *batch, struct subject *s, const struct ehi_event *event,
-                          const struct ehi_deployment *before, struct ecshist_error *error)
+                          const struct before *before, struct ecshist_error *error)
 {
     struct subject *service = s->service;
     const struct ehi_deployment *d = &s->as.deployment;
@@ -495,7 +652,7 @@ static int fold_deployment(struct ehi_batch *batch, struct subject *s,
                            const struct ehi_event *event, enum ehi_applied *applied,
                            struct ecshist_error *error)
 {
-    struct ehi_deployment before = s->as.deployment;
+    struct before before = {s->as.deployment.status, s->as.deployment.created_seq};
     int rc = ehi_reduce(&s->as.deployment, event, &batch->arena, applied, error);
     if (rc != ECSHIST_OK || *applied == EHI_DUPLICATE)
         return rc;
@@ -515,7 +672,7 @@ static int document_event(struct ehi_batch *batch, const struct subject *s, stru
         record = record_of(batch, seq);
     } else {
         uint64_t hint = 0;
-        for (const struct chunk *c = s->chunks; c != NULL; c = c->older) {
+        for (const struct ehi_batch_chunk *c = s->chunks; c != NULL; c = c->older) {
             for (unsigned i = 0; i < c->count; i++)
                 hint = c->entries[i].seq == seq ? c->entries[i].offset : hint;
         }
@@ -600,20 +757,42 @@ static int fold_event(struct ehi_batch *batch, struct subject *s, const struct e
 
 /* -- what the log will hold -------------------------------------------------------------------- */
 
-static int add_entry(struct ehi_batch *batch, struct subject *s, const struct ehi_db_entry *entry,
-                     struct ehi_db_entry **out, struct ecshist_error *error)
+static int grow_chunk(struct ehi_batch *batch, struct ehi_batch_chunk *c,
+                      struct ecshist_error *error)
 {
-    if (s->chunks->count == EHI_DB_CHUNK) {
-        struct chunk *c = ehi_arena_alloc(&batch->arena, sizeof(*c));
+    enum { FIRST_ENTRIES = 4 };
+    unsigned capacity = c->capacity == 0 ? FIRST_ENTRIES : c->capacity * 2;
+    capacity = capacity < EHI_DB_CHUNK ? capacity : EHI_DB_CHUNK;
+    struct ehi_db_entry *entries = ehi_arena_alloc(&batch->arena, capacity * sizeof(*entries));
+    if (entries == NULL)
+        return ehi_fail_memory(error);
+    if (c->count != 0)
+        memcpy(entries, c->entries, c->count * sizeof(*entries));
+    c->entries = entries;
+    c->capacity = capacity;
+    return ECSHIST_OK;
+}
+
+static bool has_room(const struct ehi_batch_chunk *c, uint64_t seq)
+{
+    return c->count == 0 || (c->count < EHI_DB_CHUNK && ehi_db_same_row(c->entries[0].seq, seq));
+}
+
+static int add_entry(struct ehi_batch *batch, struct subject *s, const struct ehi_db_entry *entry,
+                     struct ecshist_error *error)
+{
+    struct ehi_batch_chunk *c = s->chunks;
+    if (!has_room(c, entry->seq)) {
+        c = ehi_arena_array(&batch->arena, 1, sizeof(*c));
         if (c == NULL)
             return ehi_fail_memory(error);
         c->older = s->chunks;
-        c->count = 0;
-        s->chunks = c;
     }
-    *out = &s->chunks->entries[s->chunks->count];
-    **out = *entry;
-    s->chunks->count++;
+    int rc = c->count == c->capacity ? grow_chunk(batch, c, error) : ECSHIST_OK;
+    if (rc != ECSHIST_OK)
+        return rc;
+    c->entries[c->count++] = *entry;
+    s->chunks = c;
     s->chunks_dirty = true;
     return ECSHIST_OK;
 }
@@ -642,15 +821,17 @@ static void count_event(struct ehi_db_head *head, unsigned flags)
 /* The event is in: its row in the timeline, its place among the batch's records. Cannot fail
  * halfway. */
 static int accept(struct ehi_batch *batch, struct subject *s, const struct ehi_event *event,
-                  struct ehi_slice record, uint64_t id_hash, uint64_t offset, unsigned flags,
+                  struct ehi_slice record, uint32_t id_hash, uint64_t offset, unsigned flags,
                   struct ecshist_error *error)
 {
     struct ehi_db_entry entry = {event->seq, id_hash, (uint32_t)offset, (uint16_t)event->type,
                                  (uint16_t)flags};
     struct ehi_batch_record *r = &batch->records[batch->record_count];
-    int rc = add_entry(batch, s, &entry, &r->entry, error);
+    int rc = add_entry(batch, s, &entry, error);
     if (rc != ECSHIST_OK)
         return rc;
+    r->chunk = s->chunks;
+    r->place = s->chunks->count - 1;
     r->record = record;
     r->seq = event->seq;
     r->flags = flags;
@@ -660,17 +841,14 @@ static int accept(struct ehi_batch *batch, struct subject *s, const struct ehi_e
     return ECSHIST_OK;
 }
 
-static uint64_t hash_id(struct ehi_slice id)
-{
-    return ehi_hash64(id.data, id.length, 0);
-}
-
 static int prepare(struct ehi_batch *batch, const struct ehi_event *event, struct subject **s,
                    struct ecshist_error *error)
 {
     int rc = reserve_record(batch, error);
     if (rc == ECSHIST_OK)
         rc = find_subject(batch, event->subject, event->arn.kind, s, error);
+    if (rc == ECSHIST_OK && (*s)->chunks == NULL)
+        rc = load_timeline(batch, *s, error);
     if (rc == ECSHIST_OK)
         rc = find_service(batch, *s, &event->arn, error);
     return rc;
@@ -710,7 +888,7 @@ int ehi_batch_apply(struct ehi_batch *batch, struct ehi_slice record, bool lenie
         return rc;
     char text[ECSHIST_MAX_ID_BYTES + 1];
     struct ehi_slice id = ehi_event_id(&event, text);
-    uint64_t id_hash = hash_id(id);
+    uint32_t id_hash = ehi_db_id_hash(id);
     struct earlier earlier = {0};
     rc = search_earlier(batch, s, &event, id, id_hash, &earlier, reason);
     if (rc != ECSHIST_OK)
@@ -737,6 +915,7 @@ int ehi_batch_apply(struct ehi_batch *batch, struct ehi_slice record, bool lenie
     }
     *out = (struct ehi_outcome){flags != 0 ? ECSHIST_OUTCOME_IGNORED : ECSHIST_OUTCOME_APPENDED,
                                 flags != 0 ? ECSHIST_CONFLICT : ECSHIST_OK, event.seq};
+    batch->offsets_unknown = true;
     return accept(batch, s, &event, record, id_hash, 0, flags, reason);
 }
 
@@ -765,8 +944,8 @@ static int replay_restated(struct ehi_batch *batch, struct subject *s,
 {
     char text[ECSHIST_MAX_ID_BYTES + 1];
     create_subject(batch, s, event->seq);
-    return accept(batch, s, event, record, hash_id(ehi_event_id(event, text)), offset, event->flags,
-                  error);
+    return accept(batch, s, event, record, ehi_db_id_hash(ehi_event_id(event, text)), offset,
+                  event->flags, error);
 }
 
 int ehi_batch_replay(struct ehi_batch *batch, struct ehi_slice record, uint64_t offset,
@@ -797,7 +976,7 @@ int ehi_batch_replay(struct ehi_batch *batch, struct ehi_slice record, uint64_t 
         return misfit(seq, error);
     }
     char text[ECSHIST_MAX_ID_BYTES + 1];
-    return accept(batch, s, &event, record, hash_id(ehi_event_id(&event, text)), offset,
+    return accept(batch, s, &event, record, ehi_db_id_hash(ehi_event_id(&event, text)), offset,
                   event.flags, error);
 }
 
@@ -825,7 +1004,7 @@ static int put_service_names(struct ehi_batch *batch, const struct subject *s,
     return rc;
 }
 
-static int put_listed(struct ehi_batch *batch, struct subject *s, struct ecshist_error *error)
+static int put_listed(struct ehi_batch *batch, const struct subject *s, struct ecshist_error *error)
 {
     const struct ehi_deployment *d = &s->as.deployment;
     struct ehi_db_listed row = {d->created_at_us, d->created_seq, s->id, d->status};
@@ -842,62 +1021,193 @@ static int put_listed(struct ehi_batch *batch, struct subject *s, struct ecshist
 static int put_chunks(struct ehi_batch *batch, const struct subject *s, struct ecshist_error *error)
 {
     int rc = ECSHIST_OK;
-    for (const struct chunk *c = s->chunks; c != NULL && rc == ECSHIST_OK; c = c->older) {
+    for (const struct ehi_batch_chunk *c = s->chunks; c != NULL && rc == ECSHIST_OK; c = c->older) {
         if (c->count != 0)
             rc = ehi_db_put_timeline(batch->txn, s->id, c->entries, c->count, error);
     }
     return rc;
 }
 
-static int put_subject(struct ehi_batch *batch, struct subject *s, struct ehi_slice state,
-                       struct ecshist_error *error)
+static bool is_behind(const struct item *a, const struct item *b)
 {
-    int rc = ehi_db_put_state(batch->txn, s->kind, s->id, state, error);
-    if (rc == ECSHIST_OK && s->is_new)
-        rc = ehi_db_put_arn(batch->txn, s->arn, s->hash, s->id, error);
-    if (rc == ECSHIST_OK && s->is_new && s->kind == EHI_ARN_SERVICE)
-        rc = put_service_names(batch, s, error);
-    if (rc == ECSHIST_OK && s->kind == EHI_ARN_DEPLOYMENT)
-        rc = put_listed(batch, s, error);
-    return rc;
+    return a->high != b->high ? a->high > b->high : a->low > b->low;
+}
+
+/* Two sorted parts, one behind the other, into one. */
+static void merge(const struct item *a, const struct item *b, const struct item *end,
+                  struct item *out)
+{
+    const struct item *middle = b;
+    while (a < middle && b < end)
+        *out++ = is_behind(a, b) ? *b++ : *a++;
+    while (a < middle)
+        *out++ = *a++;
+    while (b < end)
+        *out++ = *b++;
+}
+
+/* `room` has as many. What was in order is seen at once. */
+static void sort_items(struct item *items, size_t count, struct item *room)
+{
+    struct item *from = items, *to = room;
+    bool sorted = true;
+    for (size_t i = 1; i < count && sorted; i++)
+        sorted = !is_behind(&from[i - 1], &from[i]);
+    for (size_t width = 1; width < count && !sorted; width *= 2) {
+        for (size_t i = 0; i < count; i += 2 * width) {
+            size_t middle = i + width < count ? i + width : count;
+            size_t end = middle + width < count ? middle + width : count;
+            merge(from + i, from + middle, from + end, to + i);
+        }
+        struct item *other = from;
+        from = to;
+        to = other;
+    }
+    if (from != items)
+        memcpy(items, from, count * sizeof(*from));
+}
+
+/* Subjects lie all over the memory: those that are next are asked for ahead of time. */
+static void prefetch(const struct subject *s)
+{
+    const uint8_t *line = (const uint8_t *)s;
+    for (size_t i = 0; i < offsetof(struct subject, as); i += 64)
+        __builtin_prefetch(line + i);
+}
+
+enum { AHEAD = 6 };
+
+static const struct subject *item_at(const struct item *items, size_t count, size_t i)
+{
+    if (i + AHEAD < count)
+        prefetch(items[i + AHEAD].subject);
+    return items[i].subject;
+}
+
+static int reserve_items(struct ehi_batch *batch, struct ecshist_error *error)
+{
+    if (batch->item_capacity >= batch->subject_count)
+        return ECSHIST_OK;
+    size_t capacity = batch->slot_count / 2;
+    struct item *items = realloc(batch->items, ITEM_LISTS * capacity * sizeof(*items));
+    if (items == NULL)
+        return ehi_fail_memory(error);
+    batch->items = items;
+    batch->item_capacity = capacity;
+    return ECSHIST_OK;
+}
+
+/* What is to be put, by table. */
+struct to_put {
+    struct item *states, *arns, *lists, *room;
+    size_t state_count, arn_count, list_count;
+};
+
+static struct to_put nothing_to_put(const struct ehi_batch *batch)
+{
+    size_t n = batch->item_capacity;
+    return (struct to_put){.states = batch->items,
+                           .arns = batch->items + n,
+                           .lists = batch->items + 2 * n,
+                           .room = batch->items + 3 * n};
 }
 
 /* All states are encoded before the first put: they may borrow from pages that a put is free to
  * move. */
-static int encode_states(struct ehi_batch *batch, struct ecshist_error *error)
+static int gather(struct ehi_batch *batch, struct subject *s, struct to_put *put)
 {
+    if (s->dirty || s->chunks_dirty)
+        put->states[put->state_count++] = (struct item){s->id, 0, s};
+    if (!s->dirty)
+        return ECSHIST_OK;
+    if (s->is_new)
+        put->arns[put->arn_count++] = (struct item){s->hash.high, s->hash.low, s};
+    if (s->kind == EHI_ARN_DEPLOYMENT)
+        put->lists[put->list_count++] =
+            (struct item){s->service->id, ~(uint64_t)s->as.deployment.created_at_us, s};
+    s->state_start = batch->scratch.length;
+    int rc = encode_state(s, &batch->scratch);
+    s->state_length = batch->scratch.length - s->state_start;
+    return rc;
+}
+
+static int gather_all(struct ehi_batch *batch, struct to_put *put, struct ecshist_error *error)
+{
+    int rc = reserve_items(batch, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    *put = nothing_to_put(batch);
     batch->scratch.length = 0;
-    for (struct subject *s = batch->subjects; s != NULL; s = s->next) {
-        if (!s->dirty)
-            continue;
-        s->state_start = batch->scratch.length;
-        if (encode_state(s, &batch->scratch) != ECSHIST_OK)
+    for (size_t i = 0; i < batch->subject_count; i++) {
+        if (i + AHEAD < batch->subject_count)
+            prefetch(batch->subjects[i + AHEAD]);
+        if (gather(batch, batch->subjects[i], put) != ECSHIST_OK)
             return ehi_fail_memory(error);
-        s->state_length = batch->scratch.length - s->state_start;
     }
+    sort_items(put->states, put->state_count, put->room);
+    sort_items(put->arns, put->arn_count, put->room);
+    sort_items(put->lists, put->list_count, put->room);
     return ECSHIST_OK;
 }
 
-static int put_subjects(struct ehi_batch *batch, struct ecshist_error *error)
+/* By id: states, and what is rare. */
+static int put_states(struct ehi_batch *batch, const struct to_put *put,
+                      struct ecshist_error *error)
 {
-    int rc = encode_states(batch, error);
-    for (struct subject *s = batch->subjects; s != NULL && rc == ECSHIST_OK; s = s->next) {
+    int rc = ECSHIST_OK;
+    for (size_t i = 0; i < put->state_count && rc == ECSHIST_OK; i++) {
+        const struct subject *s = item_at(put->states, put->state_count, i);
+        struct ehi_slice state = ehi_slice(batch->scratch.data + s->state_start, s->state_length);
         if (s->dirty)
-            rc = put_subject(
-                batch, s, ehi_slice(batch->scratch.data + s->state_start, s->state_length), error);
+            rc = ehi_db_put_state(batch->txn, s->kind, s->id, state, error);
+        if (rc == ECSHIST_OK && s->is_new && s->dirty && s->kind == EHI_ARN_SERVICE)
+            rc = put_service_names(batch, s, error);
+        if (rc == ECSHIST_OK && s->chunks_dirty)
+            rc = put_chunks(batch, s, error);
     }
     return rc;
 }
 
+static int put_arns(struct ehi_batch *batch, const struct to_put *put, struct ecshist_error *error)
+{
+    int rc = ECSHIST_OK;
+    for (size_t i = 0; i < put->arn_count && rc == ECSHIST_OK; i++) {
+        const struct subject *s = item_at(put->arns, put->arn_count, i);
+        put_in_sieve(batch, s->hash);
+        rc = ehi_db_put_arn(batch->txn, s->kind, s->hash, s->id, error);
+    }
+    return rc;
+}
+
+static int put_lists(struct ehi_batch *batch, const struct to_put *put, struct ecshist_error *error)
+{
+    int rc = ECSHIST_OK;
+    for (size_t i = 0; i < put->list_count && rc == ECSHIST_OK; i++)
+        rc = put_listed(batch, item_at(put->lists, put->list_count, i), error);
+    return rc;
+}
+
+/* What was not known when the entries were made. */
+static void set_offsets(struct ehi_batch *batch)
+{
+    for (uint32_t i = 0; i < batch->record_count; i++) {
+        const struct ehi_batch_record *r = &batch->records[i];
+        r->chunk->entries[r->place].offset = (uint32_t)r->offset;
+    }
+}
+
 int ehi_batch_put(struct ehi_batch *batch, struct ecshist_error *error)
 {
-    int rc = put_subjects(batch, error);
-    for (uint32_t i = 0; i < batch->record_count; i++)
-        batch->records[i].entry->offset = (uint32_t)batch->records[i].offset;
-    for (struct subject *s = batch->subjects; s != NULL && rc == ECSHIST_OK; s = s->next) {
-        if (s->chunks_dirty)
-            rc = put_chunks(batch, s, error);
-    }
+    struct to_put put;
+    if (batch->offsets_unknown)
+        set_offsets(batch);
+    int rc = gather_all(batch, &put, error);
+    if (rc == ECSHIST_OK)
+        rc = put_states(batch, &put, error);
+    if (rc == ECSHIST_OK)
+        rc = put_arns(batch, &put, error);
+    if (rc == ECSHIST_OK)
+        rc = put_lists(batch, &put, error);
     if (rc == ECSHIST_OK)
         rc = ehi_db_put_head(batch->txn, &batch->head, error);
     return rc;

@@ -15,6 +15,7 @@
 #include <ecshist/store.h>
 
 struct ehi_batch;
+struct ehi_batch_chunk;
 
 /* What became of an event, as in struct ecshist_append_result. The reason is in the error given to
  * apply. */
@@ -30,6 +31,13 @@ void ehi_batch_free(struct ehi_batch *batch);
 /* Begins: forgets all that was applied. */
 void ehi_batch_begin(struct ehi_batch *batch, struct ehi_db_txn *txn, struct ehi_log *log,
                      const struct ehi_db_head *head);
+/*
+ * The index that the batch is put into was empty when the first was begun, and is written to by nobody else: what no batch has
+ * put is not looked for. For making an index anew. Without memory for it all is looked for.
+ */
+void ehi_batch_from_scratch(struct ehi_batch *batch);
+/* The memory that the batch has of its events, to say when it should be put. */
+size_t ehi_batch_bytes(const struct ehi_batch *batch);
 /* The head as it will be after put; its log position is the caller's to set before. */
 struct ehi_db_head *ehi_batch_head(struct ehi_batch *batch);
 /* Events applied that belong into the log. */
@@ -58,7 +66,8 @@ struct ehi_batch_record {
     uint64_t seq;
     unsigned flags;
     uint64_t offset; /* in its segment; for new events, set by the caller before put */
-    struct ehi_db_entry *entry;
+    struct ehi_batch_chunk *chunk; /* its entry in the timeline: where, and which */
+    unsigned place;
 };
 struct ehi_batch_record *ehi_batch_records(struct ehi_batch *batch);
 /* Puts head and every touched state. The batch must be begun anew after it. */

@@ -10,14 +10,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Events a commit: enough that a page is written once for many of them, few enough that memory
+/* A commit: events enough that a page is written once for many of them, few enough that memory
  * stays small. */
-enum { REPLAY_EVENTS = 65536 };
+enum { REPLAY_EVENTS = 1 << 18, REPLAY_BYTES = 96 << 20 };
 
 struct replay {
     struct ehi_store *store;
@@ -49,6 +52,7 @@ static int begin(struct replay *r, struct ecshist_error *error)
         memcpy(head.store_id, ehi_log_store_id(r->store->log), 16);
         head.index_format = EHI_INDEX_FORMAT;
         head.next_id = 1;
+        ehi_batch_from_scratch(r->batch);
     }
     r->position = ehi_head_position(&head);
     ehi_batch_begin(r->batch, r->txn, r->store->log, &head);
@@ -142,6 +146,11 @@ static int settle(struct replay *r, enum ehi_verdict verdict, struct ecshist_err
     return rc == ECSHIST_OK ? ehi_log_settle(r->store->log, &r->position, error) : rc;
 }
 
+static bool is_full(const struct ehi_batch *batch)
+{
+    return ehi_batch_count(batch) >= REPLAY_EVENTS || ehi_batch_bytes(batch) >= REPLAY_BYTES;
+}
+
 static int replay_all(struct replay *r, struct ecshist_error *error)
 {
     int rc = begin(r, error);
@@ -158,7 +167,7 @@ static int replay_all(struct replay *r, struct ecshist_error *error)
             break;
         }
         rc = replay_frame(r, &frame, error);
-        if (rc == ECSHIST_OK && ehi_batch_count(r->batch) >= REPLAY_EVENTS) {
+        if (rc == ECSHIST_OK && is_full(r->batch)) {
             rc = commit(r, error);
             if (rc == ECSHIST_OK)
                 rc = begin(r, error);
@@ -281,6 +290,14 @@ static int move_over(struct ehi_store *store, struct ecshist_error *error)
     return rc;
 }
 
+/* Many megabytes that an open store will not need again: the C library would keep them. */
+static void give_back_memory(void)
+{
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
+}
+
 int ehi_rebuild(struct ehi_store *store, ecshist_progress_fn progress, void *context,
                 struct ecshist_error *error)
 {
@@ -288,6 +305,7 @@ int ehi_rebuild(struct ehi_store *store, ecshist_progress_fn progress, void *con
     if (rc == ECSHIST_OK)
         rc = swap_in(store, fresh_name, error);
     ehi_directory_remove(store->dir_fd, fresh_name);
+    give_back_memory();
     return rc == ECSHIST_OK ? move_over(store, error) : rc;
 }
 

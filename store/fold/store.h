@@ -34,11 +34,16 @@ struct ehi_store {
     pthread_mutex_t writer_mutex; /* the writers' lock among this process's threads */
     pthread_mutex_t db_mutex;     /* of db */
     struct ehi_db *db;
-    pthread_mutex_t queue_mutex; /* of the fields below */
-    pthread_cond_t queue_changed;
+    pthread_mutex_t queue_mutex; /* of the fields to `poisoned` */
     struct ehi_request *first, **last;
+    unsigned queued; /* requests in the queue */
+    unsigned
+        awaited; /* as soon as there are so many, the leader that waits goes on; 0: none waits */
+    unsigned released;       /* requests of the last group: their threads may be back soon */
+    int64_t last_us;         /* how long it took */
     bool leading;            /* a thread is in the append's pipeline */
     bool poisoned;           /* an append's outcome is unknown */
+    atomic_uint enough;      /* what the leader waits on; 1: go on */
     struct ehi_batch *batch; /* the leader's */
     struct ehi_buffer payload;
     uint64_t *offsets; /* of its records in their segment */
@@ -78,7 +83,7 @@ struct ehi_request {
     struct ecshist_append_result *results; /* reasons are written here; may be NULL */
     struct ecshist_error *error;           /* never NULL */
     int code;
-    bool done;
+    atomic_uint turn; /* enum request_turn; its thread sleeps on it */
     struct ehi_request *next;
 };
 /* Blocks until the request is done; its code is the return. */

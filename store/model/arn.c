@@ -9,9 +9,14 @@
 
 enum { ACCOUNT_DIGITS = 12 };
 
-enum { DIGIT = 1, LETTER = 2, DASH = 4, UNDERSCORE = 8 };
-#define WORD (DIGIT | LETTER | DASH)
-#define NAME (WORD | UNDERSCORE)
+/* A bit for each kind of run: what may stand in one is told by one bit, of several characters at once. */
+enum { DIGITS = 1, TYPE = 2, WORD = 4, NAME = 8 };
+enum {
+    DIGIT = DIGITS | WORD | NAME,
+    LETTER = TYPE | WORD | NAME,
+    DASH = TYPE | WORD | NAME,
+    UNDERSCORE = NAME
+};
 
 #define FOUR(at, c) [at] = c, [(at) + 1] = c, [(at) + 2] = c, [(at) + 3] = c
 #define LETTERS(a)                                                                                 \
@@ -42,13 +47,17 @@ struct cursor {
     const uint8_t *next, *end;
 };
 
-/* The longest run of these characters. */
-static struct ehi_slice take(struct cursor *c, unsigned classes)
+/* The longest run of this kind. */
+static inline struct ehi_slice take(struct cursor *c, unsigned run)
 {
-    const uint8_t *start = c->next;
-    while (c->next < c->end && (class_of[*c->next] & classes) != 0)
-        c->next++;
-    return ehi_slice(start, (size_t)(c->next - start));
+    const uint8_t *start = c->next, *next = start, *end = c->end;
+    while (end - next >= 4 && (class_of[next[0]] & class_of[next[1]] & class_of[next[2]] &
+                               class_of[next[3]] & run) != 0)
+        next += 4;
+    while (next < end && (class_of[*next] & run) != 0)
+        next++;
+    c->next = next;
+    return ehi_slice(start, (size_t)(next - start));
 }
 
 static bool skip(struct cursor *c, char wanted)
@@ -88,7 +97,7 @@ static const char *parse_owner(struct cursor *c, struct ehi_arn *arn)
     arn->region = take(c, WORD);
     if (arn->region.length == 0 || !skip(c, ':'))
         return "the region must be letters, digits and dashes";
-    arn->account = take(c, DIGIT);
+    arn->account = take(c, DIGITS);
     if (arn->account.length != ACCOUNT_DIGITS || !skip(c, ':'))
         return "the account must be 12 digits";
     return NULL;
@@ -96,7 +105,7 @@ static const char *parse_owner(struct cursor *c, struct ehi_arn *arn)
 
 static const char *parse_type(struct cursor *c, struct ehi_arn *arn)
 {
-    struct ehi_slice type = take(c, LETTER | DASH);
+    struct ehi_slice type = take(c, TYPE);
     for (int k = EHI_ARN_CLUSTER; k <= EHI_ARN_TASK; k++) {
         if (type.length == kinds[k].type_length &&
             memcmp(type.data, kinds[k].type, type.length) == 0) {

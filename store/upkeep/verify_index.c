@@ -133,17 +133,14 @@ static void send_timeline(struct sender *s, struct ehi_db_txn *txn, uint64_t id)
 static void send_subject(struct sender *s, struct ehi_db_txn *txn, const struct ehi_db_row *row)
 {
     struct ecshist_error error = ECSHIST_ERROR_INIT;
-    struct ehi_arn arn;
     struct ehi_slice state;
     bool found = false;
-    int kind = ehi_arn_parse(row->value, &arn, NULL) == ECSHIST_OK ? (int)arn.kind : 0;
     struct wire wire = {
-        .kind = MESSAGE_ARN, .arn_kind = (uint32_t)kind, .hash = row->hash, .id = row->id};
-    send_message(s, wire, row->value.data, row->value.length);
-    if (kind < EHI_ARN_SERVICE || kind > EHI_ARN_REVISION)
+        .kind = MESSAGE_ARN, .arn_kind = (uint32_t)row->kind, .hash = row->hash, .id = row->id};
+    send_message(s, wire, NULL, 0);
+    if (row->kind < EHI_ARN_SERVICE || row->kind > EHI_ARN_REVISION)
         return;
-    if (ehi_db_get_state(txn, (enum ehi_arn_kind)kind, row->id, &state, &found, &error) !=
-        ECSHIST_OK)
+    if (ehi_db_get_state(txn, row->kind, row->id, &state, &found, &error) != ECSHIST_OK)
         send_text(s, MESSAGE_UNREADABLE, error.message);
     wire.kind = MESSAGE_STATE;
     if (found)

@@ -301,9 +301,11 @@ int verify_service_step(struct verify *v, struct ehi_slice service_arn,
 int verify_service_deployment(struct verify *v, struct ehi_slice service_arn,
                               const struct ehi_deployment *deployment, bool flux) ECSHIST_CHECKED;
 int verify_service_in_flux(struct verify *v, struct ehi_slice service_arn) ECSHIST_CHECKED;
-/* The index has this service; state's data NULL: without a state. */
-int verify_service_row(struct verify *v, struct ehi_slice arn, uint64_t id, struct ehi_slice state)
-    ECSHIST_CHECKED;
+/* The same of one that verify_service_row has told of. */
+void verify_service_row_in_flux(struct verify *v, struct ehi_hash128 hash);
+/* The index has a service of this ARN; data NULL: the ARN cannot be told, there is no state. */
+int verify_service_row(struct verify *v, struct ehi_hash128 hash, struct ehi_slice arn, uint64_t id,
+                       struct ehi_slice state) ECSHIST_CHECKED;
 /* All events and rows are in: folds, compares. compare: the index was read to its end. */
 int verify_services_settle(struct verify *v, bool compare) ECSHIST_CHECKED;
 /* Id of a service in the index, 0: none. */
@@ -334,7 +336,7 @@ enum verify_message_kind {
     MESSAGE_NO_INDEX,   /* number, text: why there is none that could be trusted */
     MESSAGE_UNREADABLE, /* text */
     MESSAGE_KEPT_OUT,   /* it may not be read beside others */
-    MESSAGE_ARN,        /* hash, id, number (of the key); text: the ARN */
+    MESSAGE_ARN,        /* hash, id, kind */
     MESSAGE_STATE,      /* bytes; of the ARN before it, where it has one */
     MESSAGE_TIMELINE,   /* struct ehi_db_entry[]; of the ARN before it */
     MESSAGE_EXPIRIES,   /* no more ARNs: the timeline of no subject follows */

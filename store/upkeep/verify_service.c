@@ -101,26 +101,37 @@ static void grow(struct verify_services *services)
     services->bucket_count = larger.bucket_count;
 }
 
+/* What an ARN's row in the index does not say, and its state does not either. */
+static bool name_service(struct verify *v, struct service *s, struct ehi_slice arn)
+{
+    if (s->arn.data == NULL && arn.data != NULL) {
+        s->arn = ehi_arena_copy(&v->arena, arn);
+        return s->arn.data != NULL;
+    }
+    return true;
+}
+
 /* NULL where memory is out. */
-static struct service *service_of(struct verify *v, struct ehi_slice arn)
+static struct service *service_at(struct verify *v, struct ehi_hash128 hash, struct ehi_slice arn)
 {
     struct verify_services *services = v->services;
-    struct ehi_hash128 hash = ehi_hash128(arn.data, arn.length);
     struct service *s = find(services, hash);
     if (s != NULL)
-        return s;
+        return name_service(v, s, arn) ? s : NULL;
     s = ehi_arena_array(&v->arena, 1, sizeof(*s));
-    if (s == NULL)
+    if (s == NULL || !name_service(v, s, arn))
         return NULL;
     s->hash = hash;
-    s->arn = ehi_arena_copy(&v->arena, arn);
-    if (s->arn.data == NULL)
-        return NULL;
     if (services->count >= services->bucket_count)
         grow(services);
     enter(services, s);
     services->count++;
     return s;
+}
+
+static struct service *service_of(struct verify *v, struct ehi_slice arn)
+{
+    return service_at(v, ehi_hash128(arn.data, arn.length), arn);
 }
 
 int verify_service_step(struct verify *v, struct ehi_slice service_arn,
@@ -182,9 +193,17 @@ int verify_service_in_flux(struct verify *v, struct ehi_slice service_arn)
     return ECSHIST_OK;
 }
 
-int verify_service_row(struct verify *v, struct ehi_slice arn, uint64_t id, struct ehi_slice state)
+void verify_service_row_in_flux(struct verify *v, struct ehi_hash128 hash)
 {
-    struct service *s = service_of(v, arn);
+    struct service *s = find(v->services, hash);
+    if (s != NULL)
+        s->in_flux = true;
+}
+
+int verify_service_row(struct verify *v, struct ehi_hash128 hash, struct ehi_slice arn, uint64_t id,
+                       struct ehi_slice state)
+{
+    struct service *s = service_at(v, hash, arn);
     if (s == NULL)
         return ehi_fail_memory(v->error);
     s->in_index = true;
@@ -321,6 +340,11 @@ static int compare(struct verify *v, const struct service *s)
     if (s->exists && !s->in_index)
         return verify_finding(v, BROKEN_I3, nowhere, "the index does not know %.*s",
                               EHI_FMT(s->arn));
+    if (!s->exists && s->arn.data == NULL)
+        return verify_finding(v, BROKEN_I3, nowhere,
+                              "the index knows a service with the id %" PRIu64
+                              ", of which the log has no event",
+                              s->id);
     if (!s->exists)
         return verify_finding(v, BROKEN_I3, nowhere,
                               "the index knows %.*s, of which the log has no event",

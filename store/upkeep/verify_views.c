@@ -16,6 +16,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,9 +121,9 @@ static int add_entry(struct subject *s, const struct ehi_event *event,
     if (entries == NULL)
         return ehi_fail_memory(s->v->error);
     s->entries = entries;
-    entries[s->entry_count++] = (struct ehi_db_entry){
-        event->seq, ehi_hash64(id.data, id.length, 0), (uint32_t)place->offset,
-        (uint16_t)event->type, (uint16_t)event->flags};
+    entries[s->entry_count++] =
+        (struct ehi_db_entry){event->seq, ehi_db_id_hash(id), (uint32_t)place->offset,
+                              (uint16_t)event->type, (uint16_t)event->flags};
     return ECSHIST_OK;
 }
 
@@ -385,6 +386,7 @@ struct row {
     struct ehi_hash128 hash;
     uint64_t id;
     enum ehi_arn_kind kind;
+    bool named; /* arn is one */
     char arn[EHI_ARN_BUFFER];
     struct ehi_slice state; /* in the arena of rows; data NULL: none */
     /* Of a service: what restates it since it is there; an entry of its timeline each. */
@@ -512,21 +514,62 @@ static int begin_row(struct merge *m)
 {
     const struct verify_message *message = &m->message;
     struct row *row = &m->row;
-    size_t length = message->length < sizeof(row->arn) ? message->length : sizeof(row->arn) - 1;
     *row = (struct row){
         .present = true, .hash = message->hash, .id = message->id, .kind = message->arn_kind};
-    memcpy(row->arn, message->bytes, length);
-    row->arn[length] = '\0';
+    snprintf(row->arn, sizeof(row->arn), "an ARN with the id %" PRIu64, row->id);
     m->has_message = false;
-    struct ehi_hash128 hash = ehi_hash128(row->arn, length);
     if (row->kind < EHI_ARN_SERVICE || row->kind > EHI_ARN_REVISION)
-        return verify_finding(m->v, BROKEN_I3, (struct verify_at){0},
-                              "the index has a row for what is not the ARN of a subject: %s",
-                              row->arn);
-    if (ehi_hash128_equal(hash, row->hash))
+        return verify_finding(
+            m->v, BROKEN_I3, (struct verify_at){0},
+            "the index has a row for what is not the ARN of a subject, id %" PRIu64, row->id);
+    return ECSHIST_OK;
+}
+
+static void name_row(struct row *row, struct ehi_slice arn)
+{
+    if (arn.length >= sizeof(row->arn))
+        return;
+    memcpy(row->arn, arn.data, arn.length);
+    row->arn[arn.length] = '\0';
+    row->named = true;
+}
+
+/* The ARN that the row's state is of; empty where it has none that can be read. */
+static int arn_of_state(struct merge *m, struct ehi_slice *out)
+{
+    struct ehi_deployment d;
+    struct ehi_revision r;
+    struct ehi_service s;
+    struct ehi_slice state = m->row.state;
+    *out = EHI_SLICE_EMPTY;
+    if (state.data == NULL)
         return ECSHIST_OK;
-    return verify_finding(m->v, BROKEN_I3, (struct verify_at){0},
-                          "the index has an ARN at another hash than its own: %s", row->arn);
+    if (m->row.kind == EHI_ARN_DEPLOYMENT) {
+        int rc = ehi_deployment_decode(state, &m->row_arena, &d, NULL);
+        if (rc == ECSHIST_NO_MEMORY)
+            return ehi_fail_memory(m->v->error);
+        if (rc == ECSHIST_OK)
+            *out = d.arn;
+    } else if (m->row.kind == EHI_ARN_REVISION &&
+               ehi_revision_decode(state, &r, NULL) == ECSHIST_OK) {
+        *out = r.arn;
+    } else if (m->row.kind == EHI_ARN_SERVICE &&
+               ehi_service_decode(state, &s, NULL) == ECSHIST_OK) {
+        *out = s.arn;
+    }
+    return ECSHIST_OK;
+}
+
+/* Of what the log has no event of its own: a row has the hash of its ARN, the state the ARN. */
+static int name_by_state(struct merge *m)
+{
+    struct row *row = &m->row;
+    struct ehi_slice arn;
+    int rc = arn_of_state(m, &arn);
+    if (rc == ECSHIST_OK && arn.length != 0 &&
+        ehi_hash128_equal(ehi_hash128(arn.data, arn.length), row->hash))
+        name_row(row, arn);
+    return rc;
 }
 
 static int restated_differs(struct verify *v, const struct row *row, uint64_t seq, const char *what)
@@ -644,23 +687,27 @@ static int take_row(struct merge *m, struct subject *s)
 {
     struct verify *v = m->v;
     struct row *row = &m->row;
-    struct ehi_slice arn = ehi_slice_text(row->arn);
     size_t count;
     const struct verify_restated *restated = verify_restated_of(v, row->hash, &count);
     bool flux = s != NULL ? s->flux
                           : verify_expired_before(v, row->hash, UINT64_MAX) >= v->limit ||
                                 (count > 0 && restated[count - 1].seq >= v->limit);
+    if (s != NULL)
+        name_row(row, ehi_slice_text(s->arn_text));
     int rc = read_row(m, s, flux);
+    if (rc == ECSHIST_OK && !row->named)
+        rc = name_by_state(m);
+    struct ehi_slice arn = row->named ? ehi_slice_text(row->arn) : EHI_SLICE_EMPTY;
     if (rc == ECSHIST_OK && row->kind >= EHI_ARN_SERVICE && row->kind <= EHI_ARN_REVISION)
         rc = verify_tables_id(v, row->id, row->kind, flux);
     if (rc == ECSHIST_OK && row->kind == EHI_ARN_SERVICE)
-        rc = verify_service_row(v, arn, row->id, row->state);
+        rc = verify_service_row(v, row->hash, arn, row->id, row->state);
     if (rc == ECSHIST_OK && s != NULL)
         rc = compare_subject(s, row);
     if (flux)
         v->any_in_flux = true;
     if (rc == ECSHIST_OK && flux && row->kind == EHI_ARN_SERVICE)
-        rc = verify_service_in_flux(v, arn);
+        verify_service_row_in_flux(v, row->hash);
     if (rc == ECSHIST_OK && s == NULL && !flux &&
         (row->kind == EHI_ARN_DEPLOYMENT || row->kind == EHI_ARN_REVISION))
         rc = verify_finding(v, BROKEN_I3, (struct verify_at){0},
