@@ -9,7 +9,7 @@
 #ifndef EHI_CODEC_CURSOR_H
 #define EHI_CODEC_CURSOR_H
 
-#include "base/bytes.h"
+#include "base/scan.h"
 #include "model/value.h"
 
 /*
@@ -63,5 +63,54 @@ static inline void ehi_cursor_close(struct ehi_cursor *cursor)
 
 /* UTF-8 as RFC 3629 has it, and no NUL. */
 bool ehi_text_valid(struct ehi_slice text);
+
+/*
+ * What most values and keys are, without a call. Each takes what is next only if it is just that: false means that nothing
+ * was done, and that ehi_cursor_read or ehi_cursor_key knows what is there.
+ */
+
+/* A str of up to 255 bytes of ASCII. */
+static inline bool ehi_cursor_plain_text(struct ehi_cursor *cursor, struct ehi_slice *out)
+{
+    const uint8_t *p = cursor->next;
+    size_t left = (size_t)(cursor->end - p), head = 1, length;
+    if (left < 2)
+        return false;
+    if ((p[0] & 0xe0) == 0xa0) {
+        length = p[0] & 0x1f;
+    } else {
+        length = p[1];
+        head = 2;
+        if (p[0] != 0xd9)
+            return false;
+    }
+    if (length > left - head || !ehi_plain_text(p + head, length))
+        return false;
+    cursor->next = p + head + length;
+    *out = ehi_slice(p + head, length);
+    return true;
+}
+
+/* An integer of one byte, 0 to 127. */
+static inline bool ehi_cursor_small_integer(struct ehi_cursor *cursor, int64_t *out)
+{
+    const uint8_t *p = cursor->next;
+    if (p == cursor->end || p[0] > 0x7f)
+        return false;
+    *out = p[0];
+    cursor->next = p + 1;
+    return true;
+}
+
+/* The number of a name that takes one byte. */
+static inline bool ehi_cursor_small_key(struct ehi_cursor *cursor, int *number)
+{
+    const uint8_t *p = cursor->next;
+    if (p == cursor->end || p[0] == 0 || p[0] > 0x7f)
+        return false;
+    *number = p[0];
+    cursor->next = p + 1;
+    return true;
+}
 
 #endif

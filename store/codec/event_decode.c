@@ -294,25 +294,6 @@ static int read_body(struct ehi_reader *r, struct ehi_event *event)
     return check_required(r, &reading);
 }
 
-int ehi_event_decode(struct ehi_slice record, struct ehi_arena *arena, struct ehi_event *out,
-                     struct ecshist_error *error)
-{
-    struct ehi_event event;
-    int rc = ehi_event_decode_envelope(record, &event, error);
-    if (rc != ECSHIST_OK)
-        return rc;
-    struct ehi_reader reader = {.cursor = ehi_cursor_of(event.body, ECSHIST_MAX_NESTING),
-                                .arena = arena,
-                                .subject = &event.arn,
-                                .error = error};
-    event.action = EHI_ACTION_CONTINUE;
-    event.stop_type = EHI_STOP_ROLLBACK;
-    rc = read_body(&reader, &event);
-    if (rc == ECSHIST_OK)
-        *out = event;
-    return rc;
-}
-
 /* The envelope. */
 
 static int refuse_record(struct ecshist_error *error, const char *what)
@@ -374,16 +355,31 @@ static int parse_subject(struct ehi_event *event, struct ecshist_error *error)
 int ehi_event_decode_envelope(struct ehi_slice record, struct ehi_event *out,
                               struct ecshist_error *error)
 {
-    struct ehi_event event = {.created_at_us = EHI_TIME_NONE,
-                              .document_created_at_us = EHI_TIME_NONE,
-                              .hook = {.expires_at_us = EHI_TIME_NONE},
-                              .configuration = ehi_configuration_default()};
-    int rc = decode_header(record, &event, error);
+    memset(out, 0, sizeof(*out));
+    out->created_at_us = EHI_TIME_NONE;
+    out->document_created_at_us = EHI_TIME_NONE;
+    out->hook.expires_at_us = EHI_TIME_NONE;
+    out->configuration = ehi_configuration_default();
+    int rc = decode_header(record, out, error);
     if (rc == ECSHIST_OK)
-        rc = slice_parts(record, &event, error);
+        rc = slice_parts(record, out, error);
     if (rc == ECSHIST_OK)
-        rc = parse_subject(&event, error);
-    if (rc == ECSHIST_OK)
-        *out = event;
+        rc = parse_subject(out, error);
     return rc;
+}
+
+/* In place: the struct is a large one. */
+int ehi_event_decode(struct ehi_slice record, struct ehi_arena *arena, struct ehi_event *out,
+                     struct ecshist_error *error)
+{
+    int rc = ehi_event_decode_envelope(record, out, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    struct ehi_reader reader = {.cursor = ehi_cursor_of(out->body, ECSHIST_MAX_NESTING),
+                                .arena = arena,
+                                .subject = &out->arn,
+                                .error = error};
+    out->action = EHI_ACTION_CONTINUE;
+    out->stop_type = EHI_STOP_ROLLBACK;
+    return read_body(&reader, out);
 }

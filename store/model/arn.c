@@ -5,6 +5,8 @@
  */
 #include "model/arn.h"
 
+#include "base/scan.h"
+
 #include <ecshist/limits.h>
 
 enum { ACCOUNT_DIGITS = 12 };
@@ -136,18 +138,205 @@ static const char *parse_resource(struct cursor *c, struct ehi_arn *arn)
     return *c->next == '/' ? form : "names are of A-Z a-z 0-9 _ - only";
 }
 
+/* -- the fast way ------------------------------------------------------------------------------ */
+
+#if EHI_SCAN_SSE2
+
+/*
+ * Takes what is an ARN, and nothing else: whatever it has doubts about is the slow way's, which also has the words for
+ * what is wrong. Where the parts end is found 16 bytes at once: at what is no character of a name.
+ */
+enum { FAST_LEAST = 16, FAST_MOST = 256, OWNER_COLONS = 5, MOST_SEPARATORS = 8 };
+
+/* A bit for each of 16 bytes: no A-Z a-z 0-9 _ - */
+static inline unsigned separators16(const uint8_t *p)
+{
+    __m128i v = ehi_load16(p);
+    __m128i letter = _mm_sub_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+    __m128i digit = _mm_sub_epi8(v, _mm_set1_epi8('0'));
+    __m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter);
+    __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+    __m128i other =
+        _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('-')), _mm_cmpeq_epi8(v, _mm_set1_epi8('_')));
+    __m128i name = _mm_or_si128(_mm_or_si128(is_letter, is_digit), other);
+    return ~(unsigned)_mm_movemask_epi8(name) & 0xffff;
+}
+
+/* The same of what stands from `from` on, up to 16 bytes of it. The text itself has 16 or more. */
+static inline unsigned separators_from(struct ehi_slice text, size_t from)
+{
+    size_t left = text.length - from;
+    if (left >= 16)
+        return separators16(text.data + from);
+    return separators16(text.data + text.length - 16) >> (16 - left);
+}
+
+/*
+ * Where the separators are: at most `most`. Returns how many; most + 1: there are more. By words of 64, since how many of
+ * them there are in each varies less than in 16, and a branch that varies costs more than the rest.
+ */
+static unsigned find_separators(struct ehi_slice text, unsigned most, uint8_t *at)
+{
+    unsigned count = 0;
+    for (size_t word = 0; word < text.length; word += 64) {
+        size_t end = text.length - word < 64 ? text.length : word + 64;
+        uint64_t bits = 0;
+        for (size_t i = word; i < end; i += 16)
+            bits |= (uint64_t)separators_from(text, i) << (i - word);
+        for (; bits != 0; bits &= bits - 1) {
+            if (count == most)
+                return most + 1;
+            at[count++] = (uint8_t)(word + (unsigned)__builtin_ctzll(bits));
+        }
+    }
+    return count;
+}
+
+static bool has_underscore(struct ehi_slice s)
+{
+    return memchr(s.data, '_', s.length) != NULL;
+}
+
+static bool twelve_digits(const uint8_t *p)
+{
+    return ehi_digits8(ehi_load8(p)) && ehi_digits8(ehi_load8(p + ACCOUNT_DIGITS - 8));
+}
+
+/* What is between two separators. */
+static struct ehi_slice between(const uint8_t *p, unsigned from, size_t to)
+{
+    return ehi_slice(p + from + 1, to - from - 1);
+}
+
+/* "arn:" PARTITION ":ecs:" REGION ":" ACCOUNT ":": at[0] to at[4] are their colons. */
+static bool fast_owner(const uint8_t *p, const uint8_t *at, struct ehi_arn *out)
+{
+    if (at[0] != 3 || memcmp(p, "arn:", 4) != 0 || memcmp(p + at[1], ":ecs:", 5) != 0)
+        return false;
+    out->partition = between(p, at[0], at[1]);
+    out->region = between(p, at[2], at[3]);
+    out->account = between(p, at[3], at[4]);
+    if (out->account.length != ACCOUNT_DIGITS || !twelve_digits(out->account.data))
+        return false;
+    return p[at[3]] == ':' && p[at[4]] == ':' && out->region.length > 0 &&
+           partition_valid(out->partition) && !has_underscore(out->partition) &&
+           !has_underscore(out->region);
+}
+
+/* The kind of what begins with this type. */
+static int fast_kind(struct ehi_slice type)
+{
+    for (int k = EHI_ARN_REVISION; k >= EHI_ARN_CLUSTER; k--) {
+        if (type.length == kinds[k].type_length &&
+            memcmp(type.data, kinds[k].type, type.length) == 0)
+            return k;
+    }
+    return ehi_slice_is(type, "task") ? EHI_ARN_TASK : 0;
+}
+
+/* RESOURCE: `count` slashes from at[OWNER_COLONS] on. */
+static bool fast_resource(struct ehi_slice text, const uint8_t *at, unsigned count,
+                          struct ehi_arn *out)
+{
+    const uint8_t *p = text.data;
+    int kind = fast_kind(between(p, at[4], at[5]));
+    if (kind == 0 || count != 1u + kinds[kind].has_service + kinds[kind].has_id)
+        return false;
+    struct ehi_slice names[3];
+    for (unsigned i = 0; i < count; i++) {
+        const uint8_t *slash = at + OWNER_COLONS + i;
+        names[i] = between(p, slash[0], i + 1 < count ? slash[1] : text.length);
+        if (p[slash[0]] != '/' || names[i].length == 0)
+            return false;
+    }
+    out->kind = (enum ehi_arn_kind)kind;
+    out->cluster = names[0];
+    out->service = kinds[kind].has_service ? names[1] : EHI_SLICE_EMPTY;
+    out->id = kinds[kind].has_id ? names[count - 1] : EHI_SLICE_EMPTY;
+    return out->id.length <= ECSHIST_MAX_RESOURCE_ID_BYTES;
+}
+
+static bool parse_fast(struct ehi_slice text, struct ehi_arn *out)
+{
+    uint8_t at[MOST_SEPARATORS];
+    if (text.length < FAST_LEAST || text.length >= FAST_MOST)
+        return false;
+    unsigned count = find_separators(text, MOST_SEPARATORS, at);
+    if (count <= OWNER_COLONS || count > MOST_SEPARATORS)
+        return false;
+    if (!fast_owner(text.data, at, out) || !fast_resource(text, at, count - OWNER_COLONS, out))
+        return false;
+    out->text = text;
+    return true;
+}
+
+static bool ends_in_name(struct ehi_slice text, size_t from)
+{
+    unsigned wrong = 0;
+    for (size_t i = from; i < text.length; i += 16)
+        wrong |= separators_from(text, i);
+    return wrong == 0;
+}
+
+#else
+
+enum { FAST_LEAST = 16, FAST_MOST = 256 };
+
+static bool parse_fast(struct ehi_slice text, struct ehi_arn *out)
+{
+    (void)text;
+    (void)out;
+    return false;
+}
+
+static bool ends_in_name(struct ehi_slice text, size_t from)
+{
+    struct cursor c = {text.data + from, text.data + text.length};
+    (void)take(&c, NAME);
+    return c.next == c.end;
+}
+
+#endif
+
+/* Goes over the part, if it stands at *at. */
+static bool pass(struct ehi_slice text, size_t *at, const void *part, size_t length)
+{
+    if (text.length - *at < length || memcmp(text.data + *at, part, length) != 0)
+        return false;
+    *at += length;
+    return true;
+}
+
+bool ehi_arn_is_sibling(struct ehi_slice text, enum ehi_arn_kind kind, const struct ehi_arn *of)
+{
+    const struct ehi_slice *last = kinds[kind].has_service ? &of->service : &of->cluster;
+    if (text.length < FAST_LEAST || text.length >= FAST_MOST || last->length == 0)
+        return false;
+    const uint8_t *owner_end = of->account.data + ACCOUNT_DIGITS + 1;
+    const uint8_t *names = of->cluster.data - 1; /* with its slash */
+    size_t at = 0;
+    if (!pass(text, &at, of->text.data, (size_t)(owner_end - of->text.data)) ||
+        !pass(text, &at, kinds[kind].type, kinds[kind].type_length) ||
+        !pass(text, &at, names, (size_t)(last->data + last->length - names)) ||
+        !pass(text, &at, "/", 1))
+        return false;
+    size_t id = text.length - at;
+    return id > 0 && id <= ECSHIST_MAX_RESOURCE_ID_BYTES && ends_in_name(text, at);
+}
+
+/* -- both -------------------------------------------------------------------------------------- */
+
+/* Where something is wrong, *out is anything. */
 static const char *parse(struct ehi_slice text, struct ehi_arn *out)
 {
+    if (parse_fast(text, out))
+        return NULL;
     if (text.length == 0)
         return "it is empty";
     struct cursor c = {text.data, text.data + text.length};
-    struct ehi_arn arn = {.text = text};
-    const char *wrong = parse_owner(&c, &arn);
-    if (wrong == NULL)
-        wrong = parse_resource(&c, &arn);
-    if (wrong == NULL)
-        *out = arn;
-    return wrong;
+    *out = (struct ehi_arn){.text = text};
+    const char *wrong = parse_owner(&c, out);
+    return wrong == NULL ? parse_resource(&c, out) : wrong;
 }
 
 static int too_long(struct ecshist_error *error)
@@ -159,9 +348,11 @@ int ehi_arn_parse(struct ehi_slice text, struct ehi_arn *out, struct ecshist_err
 {
     if (text.length > ECSHIST_MAX_ARN_BYTES)
         return too_long(error);
-    const char *wrong = parse(text, out);
+    struct ehi_arn arn;
+    const char *wrong = parse(text, &arn);
     if (wrong != NULL)
         return ehi_fail(error, ECSHIST_INVALID, "not an ARN of ECS: %s", wrong);
+    *out = arn;
     return ECSHIST_OK;
 }
 
