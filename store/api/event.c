@@ -109,7 +109,9 @@ ECSHIST_API int ecshist_event_from_json(const char *json, size_t length, ecshist
 {
     if (json == NULL || out == NULL)
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
-    struct ehi_arena arena = {0};
+    /* What most events need while they are made is on the stack. */
+    _Alignas(16) uint8_t pieces[8192];
+    struct ehi_arena arena = ehi_arena_lent(pieces, sizeof(pieces));
     struct ehi_buffer record = {0};
     int rc = event_from_text(json, length, &arena, &record, out, error);
     ehi_buffer_free(&record);

@@ -15,19 +15,24 @@
 /* Of the object that is open: in few members one looks at all, in many by hash. */
 struct names {
     size_t first;    /* its first member in what is pending */
+    uint64_t met;    /* a bit for each look that a name has had */
     uint32_t *slots; /* number of a member + 1; 0: free. NULL: not in use yet */
     size_t slot_count;
 };
 enum { FEW_NAMES = 16 };
 
-static struct ehi_member *pending_at(const struct json_reader *r, size_t i)
+static struct ehi_slice pending_name(const struct json_reader *r, const struct names *names,
+                                     size_t i)
 {
-    return (struct ehi_member *)(void *)r->pending.data + i;
+    return r->pending.members[names->first + i].name;
 }
 
-static size_t pending_count(const struct json_reader *r)
+/* Equal names look alike, others seldom do: most often there is nothing to compare. */
+static inline uint64_t look_of(struct ehi_slice name)
 {
-    return r->pending.length / sizeof(struct ehi_member);
+    if (name.length == 0)
+        return 1;
+    return UINT64_C(1) << ((name.length * 7 + name.data[name.length - 1] * 3u + name.data[0]) & 63);
 }
 
 /* The slot of a name: where it is, or where it would be. */
@@ -36,7 +41,7 @@ static uint32_t *slot_of(const struct json_reader *r, const struct names *names,
 {
     size_t i = ehi_hash64(name.data, name.length, 0) & (names->slot_count - 1);
     while (names->slots[i] != 0 &&
-           !ehi_slice_equal(pending_at(r, names->first + names->slots[i] - 1)->name, name))
+           !ehi_slice_equal(pending_name(r, names, names->slots[i] - 1), name))
         i = (i + 1) & (names->slot_count - 1);
     return &names->slots[i];
 }
@@ -51,7 +56,7 @@ static bool grow_slots(const struct json_reader *r, struct names *names, size_t 
     names->slots = slots;
     names->slot_count = slot_count;
     for (size_t i = 0; i < count; i++)
-        *slot_of(r, names, pending_at(r, names->first + i)->name) = (uint32_t)i + 1;
+        *slot_of(r, names, pending_name(r, names, i)) = (uint32_t)i + 1;
     return true;
 }
 
@@ -59,11 +64,14 @@ static bool grow_slots(const struct json_reader *r, struct names *names, size_t 
 static int note_name(const struct json_reader *r, struct names *names, struct ehi_slice name,
                      bool *is_new)
 {
-    size_t count = pending_count(r) - names->first;
+    size_t count = r->pending.count - names->first;
     *is_new = true;
     if (count < FEW_NAMES) {
-        for (size_t i = 0; i < count && *is_new; i++)
-            *is_new = !ehi_slice_equal(pending_at(r, names->first + i)->name, name);
+        uint64_t look = look_of(name);
+        bool met = (names->met & look) != 0;
+        names->met |= look;
+        for (size_t i = 0; met && i < count && *is_new; i++)
+            *is_new = !ehi_slice_equal(pending_name(r, names, i), name);
         return ECSHIST_OK;
     }
     if (count * 2 >= names->slot_count && !grow_slots(r, names, count))
@@ -92,11 +100,27 @@ static int fail_twice(const struct json_reader *r, size_t start)
 
 static int read_value(struct json_reader *r, struct ehi_value *out);
 
-static int push(struct json_reader *r, struct ehi_slice name, const struct ehi_value *value)
+static int grow_pending(struct json_reader *r)
 {
-    struct ehi_member member = {name, *value};
-    if (ehi_buffer_append(&r->pending, &member, sizeof(member)) != ECSHIST_OK)
+    struct json_pending *p = &r->pending;
+    size_t capacity = p->capacity * 2;
+    struct ehi_member *members = realloc(p->owned ? p->members : NULL, capacity * sizeof(*members));
+    if (members == NULL)
         return ehi_fail_memory(r->error);
+    if (!p->owned)
+        memcpy(members, p->members, p->count * sizeof(*members));
+    *p = (struct json_pending){members, p->count, capacity, true};
+    return ECSHIST_OK;
+}
+
+static inline int push(struct json_reader *r, struct ehi_slice name, const struct ehi_value *value)
+{
+    if (r->pending.count == r->pending.capacity) {
+        int rc = grow_pending(r);
+        if (rc != ECSHIST_OK)
+            return rc;
+    }
+    r->pending.members[r->pending.count++] = (struct ehi_member){name, *value};
     return ECSHIST_OK;
 }
 
@@ -144,19 +168,19 @@ static int read_items(struct json_reader *r)
 
 static int read_array(struct json_reader *r, struct ehi_value *out)
 {
-    size_t first = pending_count(r);
+    size_t first = r->pending.count;
     int rc = open_bracket(r);
     if (rc == ECSHIST_OK)
         rc = read_items(r);
     if (rc != ECSHIST_OK)
         return rc;
-    size_t count = pending_count(r) - first;
-    struct ehi_value *items = ehi_arena_array(r->arena, count, sizeof(*items));
+    size_t count = r->pending.count - first;
+    struct ehi_value *items = ehi_arena_alloc(r->arena, count * sizeof(*items));
     if (items == NULL)
         return ehi_fail_memory(r->error);
     for (size_t i = 0; i < count; i++)
-        items[i] = pending_at(r, first + i)->value;
-    r->pending.length = first * sizeof(struct ehi_member);
+        items[i] = r->pending.members[first + i].value;
+    r->pending.count = first;
     r->depth--;
     *out = (struct ehi_value){.kind = EHI_VALUE_ARRAY, .count = (uint32_t)count, .u.items = items};
     return ECSHIST_OK;
@@ -208,20 +232,20 @@ static int read_members(struct json_reader *r, struct names *names)
 
 static int read_object(struct json_reader *r, struct ehi_value *out)
 {
-    struct names names = {.first = pending_count(r)};
+    struct names names = {.first = r->pending.count};
     int rc = open_bracket(r);
     if (rc == ECSHIST_OK)
         rc = read_members(r, &names);
     free(names.slots);
     if (rc != ECSHIST_OK)
         return rc;
-    size_t count = pending_count(r) - names.first;
-    struct ehi_member *members = ehi_arena_array(r->arena, count, sizeof(*members));
+    size_t count = r->pending.count - names.first;
+    struct ehi_member *members = ehi_arena_alloc(r->arena, count * sizeof(*members));
     if (members == NULL)
         return ehi_fail_memory(r->error);
     if (count != 0)
-        memcpy(members, pending_at(r, names.first), count * sizeof(*members));
-    r->pending.length = names.first * sizeof(struct ehi_member);
+        memcpy(members, r->pending.members + names.first, count * sizeof(*members));
+    r->pending.count = names.first;
     r->depth--;
     *out =
         (struct ehi_value){.kind = EHI_VALUE_MAP, .count = (uint32_t)count, .u.members = members};
@@ -264,17 +288,24 @@ static int read_text(struct json_reader *r, struct ehi_value *out)
     return rc;
 }
 
+enum { FIRST_MEMBERS = 64 }; /* on the stack: more of them need memory */
+
 int ehi_json_parse(const char *text, size_t length, struct ehi_arena *arena, struct ehi_value *out,
                    struct ecshist_error *error)
 {
     if (length > ECSHIST_MAX_JSON_BYTES)
         return ehi_fail(error, ECSHIST_LIMIT, "a JSON text longer than %u bytes",
                         ECSHIST_MAX_JSON_BYTES);
-    struct json_reader r = {
-        .text = (const uint8_t *)text, .length = length, .arena = arena, .error = error};
+    struct ehi_member first[FIRST_MEMBERS];
+    struct json_reader r = {.text = (const uint8_t *)text,
+                            .length = length,
+                            .arena = arena,
+                            .pending = {first, 0, FIRST_MEMBERS, false},
+                            .error = error};
     struct ehi_value value;
     int rc = read_text(&r, &value);
-    ehi_buffer_free(&r.pending);
+    if (r.pending.owned)
+        free(r.pending.members);
     if (rc == ECSHIST_OK)
         *out = value;
     return rc;
