@@ -165,6 +165,9 @@ static const char *const arns[] = {
     "arn:aws:ecs:eu-north-1:111222333444:service-revision/production/service-0836/1000000000000026",
     "arn:aws-us-gov:ecs:us-gov-west-1:000000000000:task/c/t",
     "arn:aws:ecs:x:999999999999:service/c_1/-s-",
+    "arn:aws:ecs:eu-central-1-xyz:999999999999:service/c_1/0123456789abcdef",
+    "arn:aws:ecs:eu-central-1-wxyz:999999999999:service/c_1/0123456789abcdef",
+    "arn:aws:ecs:eu-north-1:111222333444:task/production/0123456789abcdef0123456789abcdef",
     "arn:aws:ecs:eu-north-1:111222333444:cluster/default",
     "arn:aws:ecs:eu-north-1:111222333444:service-revision/c/s/0123456789012345678901234567890123456"
     "7890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567",
@@ -234,8 +237,8 @@ Test(scan, siblings_are_what_they_are_said_to_be)
     struct ehi_arn of, arn;
     uint8_t *end = page_end();
     size_t known = 0;
-    for (size_t a = 0; a < 12; a++) {
-        const char *subject = arns[a / 6], *other = arns[a % 6];
+    for (size_t a = 0; a < 18; a++) {
+        const char *subject = arns[a / 9], *other = arns[a % 9];
         size_t n = strlen(other);
         cr_assert_eq(slow_arn_parse(ehi_slice_text(subject), &of, NULL), ECSHIST_OK);
         for (size_t change = 0; change < n * 256; change++) {

@@ -289,7 +289,7 @@ bool ehi_cursor_key(struct ehi_cursor *c, struct ehi_member_key *out)
     return malformed(c);
 }
 
-static bool skip_list(struct ehi_cursor *c, const struct ehi_value *list);
+static bool skip_list(struct ehi_cursor *c, bool map, uint32_t count);
 
 /* Recurses no deeper than nesting_left. */
 static inline bool skip(struct ehi_cursor *c)
@@ -297,11 +297,14 @@ static inline bool skip(struct ehi_cursor *c)
     struct ehi_slice text;
     struct ehi_value value;
     int64_t integer;
+    uint32_t count;
     if (ehi_cursor_plain_text(c, &text) || ehi_cursor_small_integer(c, &integer))
         return true;
+    if (ehi_cursor_small_map(c, &count))
+        return skip_list(c, true, count);
     if (!ehi_cursor_read(c, &value))
         return false;
-    return value.kind < EHI_VALUE_ARRAY || skip_list(c, &value);
+    return value.kind < EHI_VALUE_ARRAY || skip_list(c, value.kind == EHI_VALUE_MAP, value.count);
 }
 
 static inline bool skip_key(struct ehi_cursor *c)
@@ -311,10 +314,10 @@ static inline bool skip_key(struct ehi_cursor *c)
 }
 
 /* An array or a map whose head has been read. */
-static bool skip_list(struct ehi_cursor *c, const struct ehi_value *list)
+static bool skip_list(struct ehi_cursor *c, bool map, uint32_t count)
 {
-    for (uint32_t i = 0; i < list->count; i++) {
-        if ((list->kind == EHI_VALUE_MAP && !skip_key(c)) || !skip(c))
+    for (uint32_t i = 0; i < count; i++) {
+        if ((map && !skip_key(c)) || !skip(c))
             return false;
     }
     ehi_cursor_close(c);

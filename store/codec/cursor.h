@@ -102,6 +102,33 @@ static inline bool ehi_cursor_small_integer(struct ehi_cursor *cursor, int64_t *
     return true;
 }
 
+/* The head of a map, or of an array, of up to 15. As ehi_cursor_read: ehi_cursor_close comes behind the last item. */
+static inline bool ehi_cursor_small_list(struct ehi_cursor *cursor, uint8_t mark, unsigned least,
+                                         uint32_t *out_count)
+{
+    const uint8_t *p = cursor->next;
+    size_t left = (size_t)(cursor->end - p);
+    if (left == 0 || (p[0] & 0xf0) != mark || cursor->nesting_left == 0)
+        return false;
+    uint32_t count = p[0] & 0x0f;
+    if (count * least > left - 1)
+        return false;
+    cursor->nesting_left--;
+    cursor->next = p + 1;
+    *out_count = count;
+    return true;
+}
+
+static inline bool ehi_cursor_small_map(struct ehi_cursor *cursor, uint32_t *out_count)
+{
+    return ehi_cursor_small_list(cursor, 0x80, 2, out_count);
+}
+
+static inline bool ehi_cursor_small_array(struct ehi_cursor *cursor, uint32_t *out_count)
+{
+    return ehi_cursor_small_list(cursor, 0x90, 1, out_count);
+}
+
 /* The number of a name that takes one byte. */
 static inline bool ehi_cursor_small_key(struct ehi_cursor *cursor, int *number)
 {

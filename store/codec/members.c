@@ -65,7 +65,7 @@ int ehi_read_key(struct ehi_reader *r, int *number)
     return ECSHIST_OK;
 }
 
-int ehi_open_object(struct ehi_reader *r, const struct ehi_place *at, uint32_t *out_count)
+int ehi_open_object_at(struct ehi_reader *r, const struct ehi_place *at, uint32_t *out_count)
 {
     struct ehi_value map;
     int rc = read_kind(r, at, EHI_VALUE_MAP, "an object", &map);
@@ -310,8 +310,10 @@ int ehi_read_agreeing_arn(struct ehi_reader *r, const struct ehi_place *at)
 int ehi_open_list(struct ehi_reader *r, const struct ehi_place *at, uint32_t most, const char *what,
                   uint32_t *out_count)
 {
-    struct ehi_value list;
-    int rc = read_kind(r, at, EHI_VALUE_ARRAY, "a list", &list);
+    struct ehi_value list = {.count = 0};
+    int rc = ECSHIST_OK;
+    if (!ehi_cursor_small_array(&r->cursor, &list.count))
+        rc = read_kind(r, at, EHI_VALUE_ARRAY, "a list", &list);
     if (rc != ECSHIST_OK)
         return rc;
     if (list.count > most)

@@ -39,7 +39,14 @@ typedef int (*ehi_member_fn)(struct ehi_reader *reader, const struct ehi_place *
 /* The number of the next member's name, EHI_KEY_UNKNOWN where it has none. */
 int ehi_read_key(struct ehi_reader *reader, int *number);
 /* A map's head. */
-int ehi_open_object(struct ehi_reader *reader, const struct ehi_place *at, uint32_t *out_count);
+int ehi_open_object_at(struct ehi_reader *reader, const struct ehi_place *at, uint32_t *out_count);
+static inline int ehi_open_object(struct ehi_reader *reader, const struct ehi_place *at,
+                                  uint32_t *out_count)
+{
+    if (ehi_cursor_small_map(&reader->cursor, out_count))
+        return ECSHIST_OK;
+    return ehi_open_object_at(reader, at, out_count);
+}
 
 /* The members of a map whose head has been read. Here, so that `member` needs no call by address. */
 static inline int ehi_read_members(struct ehi_reader *reader, const struct ehi_place *at,
@@ -126,7 +133,7 @@ int ehi_read_summary(struct ehi_reader *reader, const struct ehi_place *at,
                      struct ehi_summary_update *out);
 int ehi_read_hook(struct ehi_reader *reader, const struct ehi_place *at, struct ehi_hook *out);
 /* What holds where no configuration is given. */
-struct ehi_configuration ehi_configuration_default(void);
+void ehi_configuration_default(struct ehi_configuration *out);
 int ehi_read_configuration(struct ehi_reader *reader, const struct ehi_place *at,
                            struct ehi_configuration *out);
 /* A ServiceDeployment, as the view that it states. */

@@ -146,7 +146,7 @@ static const char *parse_resource(struct cursor *c, struct ehi_arn *arn)
  * Takes what is an ARN, and nothing else: whatever it has doubts about is the slow way's, which also has the words for
  * what is wrong. Where the parts end is found 16 bytes at once: at what is no character of a name.
  */
-enum { FAST_LEAST = 16, FAST_MOST = 256, OWNER_COLONS = 5, MOST_SEPARATORS = 8 };
+enum { FAST_LEAST = 48, FAST_MOST = 256 };
 
 /* A bit for each of 16 bytes: no A-Z a-z 0-9 _ - */
 static inline unsigned separators16(const uint8_t *p)
@@ -172,13 +172,14 @@ static inline unsigned separators_from(struct ehi_slice text, size_t from)
 }
 
 /*
- * Where the separators are: at most `most`. Returns how many; most + 1: there are more. By words of 64, since how many of
- * them there are in each varies less than in 16, and a branch that varies costs more than the rest.
+ * Where the separators are from `from` on: at most `most`. Returns how many; most + 1: there are more. By words of 64, since
+ * how many of them there are in each varies less than in 16, and a branch that varies costs more than the rest.
  */
-static unsigned find_separators(struct ehi_slice text, unsigned most, uint8_t *at)
+static inline unsigned find_separators(struct ehi_slice text, size_t from, unsigned most,
+                                       uint8_t *at)
 {
     unsigned count = 0;
-    for (size_t word = 0; word < text.length; word += 64) {
+    for (size_t word = from; word < text.length; word += 64) {
         size_t end = text.length - word < 64 ? text.length : word + 64;
         uint64_t bits = 0;
         for (size_t i = word; i < end; i += 16)
@@ -192,81 +193,111 @@ static unsigned find_separators(struct ehi_slice text, unsigned most, uint8_t *a
     return count;
 }
 
-static bool has_underscore(struct ehi_slice s)
-{
-    return memchr(s.data, '_', s.length) != NULL;
-}
-
-static bool twelve_digits(const uint8_t *p)
+static inline bool twelve_digits(const uint8_t *p)
 {
     return ehi_digits8(ehi_load8(p)) && ehi_digits8(ehi_load8(p + ACCOUNT_DIGITS - 8));
 }
 
-/* What is between two separators. */
-static struct ehi_slice between(const uint8_t *p, unsigned from, size_t to)
+#define OWNER "arn:aws:ecs:"
+enum { OWNER_BYTES = sizeof(OWNER) - 1, LONGEST_REGION = 15 };
+
+/* How long the region behind OWNER is, an account behind it; 0: not known. */
+static inline size_t fast_region(const uint8_t *p)
 {
-    return ehi_slice(p + from + 1, to - from - 1);
+    const uint8_t *region = p + OWNER_BYTES;
+    unsigned colon = separators16(region) | 1u << (LONGEST_REGION + 1);
+    unsigned bytes = (unsigned)__builtin_ctz(colon);
+    __m128i dashes = _mm_cmpeq_epi8(ehi_load16(region), _mm_set1_epi8('_'));
+    unsigned underscores = (unsigned)_mm_movemask_epi8(dashes) & ((1u << bytes) - 1);
+    const uint8_t *account = region + bytes + 1;
+    bool valid = memcmp(p, OWNER, OWNER_BYTES) == 0 && bytes <= LONGEST_REGION &&
+                 underscores == 0 && account[-1] == ':' && twelve_digits(account) &&
+                 account[ACCOUNT_DIGITS] == ':';
+    return valid ? bytes : 0;
 }
 
-/* "arn:" PARTITION ":ecs:" REGION ":" ACCOUNT ":": at[0] to at[4] are their colons. */
-static bool fast_owner(const uint8_t *p, const uint8_t *at, struct ehi_arn *out)
+#define BEGINS(text, left, literal)                                                                \
+    ((left) >= sizeof(literal) && memcmp(text, literal, sizeof(literal) - 1) == 0)
+
+/* The kind of what begins with this type and its slash; 0: none. */
+static inline int fast_kind(const uint8_t *type, size_t left)
 {
-    if (at[0] != 3 || memcmp(p, "arn:", 4) != 0 || memcmp(p + at[1], ":ecs:", 5) != 0)
+    if (BEGINS(type, left, "service-deployment/"))
+        return EHI_ARN_DEPLOYMENT;
+    if (BEGINS(type, left, "service-revision/"))
+        return EHI_ARN_REVISION;
+    if (BEGINS(type, left, "service/"))
+        return EHI_ARN_SERVICE;
+    if (BEGINS(type, left, "task/"))
+        return EHI_ARN_TASK;
+    return BEGINS(type, left, "cluster/") ? EHI_ARN_CLUSTER : 0;
+}
+
+/* Where an ARN's names begin, and end: another one begins behind the end. */
+struct names {
+    size_t start, end[3];
+};
+
+/* From `start` on: one, and another one behind each slash. None is empty, and the id is not too long. */
+static inline bool fast_names(struct ehi_slice text, size_t start, int kind, struct names *out)
+{
+    uint8_t slash[2] = {0, 0};
+    unsigned more = (unsigned)kinds[kind].has_service + kinds[kind].has_id;
+    if (find_separators(text, start, more, slash) != more)
         return false;
-    out->partition = between(p, at[0], at[1]);
-    out->region = between(p, at[2], at[3]);
-    out->account = between(p, at[3], at[4]);
-    if (out->account.length != ACCOUNT_DIGITS || !twelve_digits(out->account.data))
+    out->start = start;
+    out->end[0] = more > 0 ? slash[0] : text.length;
+    out->end[1] = more > 1 ? slash[1] : text.length;
+    out->end[2] = text.length;
+    if (out->end[0] == start || (more > 0 && text.data[slash[0]] != '/') ||
+        (more > 1 && text.data[slash[1]] != '/') || (more > 0 && out->end[1] == out->end[0] + 1) ||
+        (more > 1 && out->end[2] == out->end[1] + 1))
         return false;
-    return p[at[3]] == ':' && p[at[4]] == ':' && out->region.length > 0 &&
-           partition_valid(out->partition) && !has_underscore(out->partition) &&
-           !has_underscore(out->region);
+    return !kinds[kind].has_id ||
+           text.length - out->end[more - 1] - 1 <= ECSHIST_MAX_RESOURCE_ID_BYTES;
 }
 
-/* The kind of what begins with this type. */
-static int fast_kind(struct ehi_slice type)
+static inline void put_slice(struct ehi_slice *out, const uint8_t *p, size_t from, size_t to)
 {
-    for (int k = EHI_ARN_REVISION; k >= EHI_ARN_CLUSTER; k--) {
-        if (type.length == kinds[k].type_length &&
-            memcmp(type.data, kinds[k].type, type.length) == 0)
-            return k;
-    }
-    return ehi_slice_is(type, "task") ? EHI_ARN_TASK : 0;
+    out->data = p + from;
+    out->length = to - from;
 }
 
-/* RESOURCE: `count` slashes from at[OWNER_COLONS] on. */
-static bool fast_resource(struct ehi_slice text, const uint8_t *at, unsigned count,
-                          struct ehi_arn *out)
+/* All at once, each field once: what is copied right after it was written in pieces stalls. */
+static inline void put_arn(struct ehi_arn *out, struct ehi_slice text, int kind, size_t region,
+                           const struct names *names)
 {
     const uint8_t *p = text.data;
-    int kind = fast_kind(between(p, at[4], at[5]));
-    if (kind == 0 || count != 1u + kinds[kind].has_service + kinds[kind].has_id)
-        return false;
-    struct ehi_slice names[3];
-    for (unsigned i = 0; i < count; i++) {
-        const uint8_t *slash = at + OWNER_COLONS + i;
-        names[i] = between(p, slash[0], i + 1 < count ? slash[1] : text.length);
-        if (p[slash[0]] != '/' || names[i].length == 0)
-            return false;
-    }
+    size_t account = OWNER_BYTES + region + 1;
+    unsigned id = kinds[kind].has_service ? 1 : 0; /* the name before it */
     out->kind = (enum ehi_arn_kind)kind;
-    out->cluster = names[0];
-    out->service = kinds[kind].has_service ? names[1] : EHI_SLICE_EMPTY;
-    out->id = kinds[kind].has_id ? names[count - 1] : EHI_SLICE_EMPTY;
-    return out->id.length <= ECSHIST_MAX_RESOURCE_ID_BYTES;
+    out->text = text;
+    put_slice(&out->partition, p, 4, OWNER_BYTES - 5);
+    put_slice(&out->region, p, OWNER_BYTES, account - 1);
+    put_slice(&out->account, p, account, account + ACCOUNT_DIGITS);
+    put_slice(&out->cluster, p, names->start, names->end[0]);
+    out->service = out->id = EHI_SLICE_EMPTY;
+    if (kinds[kind].has_service)
+        put_slice(&out->service, p, names->end[0] + 1, names->end[1]);
+    if (kinds[kind].has_id)
+        put_slice(&out->id, p, names->end[id] + 1, text.length);
 }
 
-static bool parse_fast(struct ehi_slice text, struct ehi_arn *out)
+/* `wanted`: a kind, 0 for any. Where it returns false, nothing was done. */
+static inline bool parse_fast(struct ehi_slice text, int wanted, struct ehi_arn *out)
 {
-    uint8_t at[MOST_SEPARATORS];
+    struct names names;
     if (text.length < FAST_LEAST || text.length >= FAST_MOST)
         return false;
-    unsigned count = find_separators(text, MOST_SEPARATORS, at);
-    if (count <= OWNER_COLONS || count > MOST_SEPARATORS)
+    size_t region = fast_region(text.data);
+    size_t type = OWNER_BYTES + region + 1 + ACCOUNT_DIGITS + 1;
+    if (region == 0)
         return false;
-    if (!fast_owner(text.data, at, out) || !fast_resource(text, at, count - OWNER_COLONS, out))
+    int kind = fast_kind(text.data + type, text.length - type);
+    if (kind == 0 || (wanted != 0 && kind != wanted) ||
+        !fast_names(text, type + kinds[kind].type_length + 1, kind, &names))
         return false;
-    out->text = text;
+    put_arn(out, text, kind, region, &names);
     return true;
 }
 
@@ -280,11 +311,12 @@ static bool ends_in_name(struct ehi_slice text, size_t from)
 
 #else
 
-enum { FAST_LEAST = 16, FAST_MOST = 256 };
+enum { FAST_LEAST = 48, FAST_MOST = 256 };
 
-static bool parse_fast(struct ehi_slice text, struct ehi_arn *out)
+static bool parse_fast(struct ehi_slice text, int wanted, struct ehi_arn *out)
 {
     (void)text;
+    (void)wanted;
     (void)out;
     return false;
 }
@@ -329,8 +361,6 @@ bool ehi_arn_is_sibling(struct ehi_slice text, enum ehi_arn_kind kind, const str
 /* Where something is wrong, *out is anything. */
 static const char *parse(struct ehi_slice text, struct ehi_arn *out)
 {
-    if (parse_fast(text, out))
-        return NULL;
     if (text.length == 0)
         return "it is empty";
     struct cursor c = {text.data, text.data + text.length};
@@ -346,6 +376,8 @@ static int too_long(struct ecshist_error *error)
 
 int ehi_arn_parse(struct ehi_slice text, struct ehi_arn *out, struct ecshist_error *error)
 {
+    if (parse_fast(text, 0, out))
+        return ECSHIST_OK;
     if (text.length > ECSHIST_MAX_ARN_BYTES)
         return too_long(error);
     struct ehi_arn arn;
@@ -359,6 +391,8 @@ int ehi_arn_parse(struct ehi_slice text, struct ehi_arn *out, struct ecshist_err
 int ehi_arn_parse_as(enum ehi_arn_kind kind, struct ehi_slice text, struct ehi_arn *out,
                      struct ecshist_error *error)
 {
+    if (parse_fast(text, (int)kind, out))
+        return ECSHIST_OK;
     if (text.length > ECSHIST_MAX_ARN_BYTES)
         return too_long(error);
     struct ehi_arn arn;
