@@ -80,6 +80,21 @@ Test(scan, eight_digits)
     }
 }
 
+Test(scan, same_bytes_as_memcmp)
+{
+    uint8_t *a = page_end(), *b = page_end();
+    for (size_t n = 0; n <= MOST; n++) {
+        memset(a - n, 'a', n);
+        memset(b - n, 'a', n);
+        cr_assert(ehi_same_bytes(a - n, b - n, n));
+        for (size_t at = 1; at <= n; at++) {
+            b[-(ptrdiff_t)at] = 'b';
+            cr_assert_not(ehi_same_bytes(a - n, b - n, n), "%zu of %zu", at, n);
+            b[-(ptrdiff_t)at] = 'a';
+        }
+    }
+}
+
 /* -- UTF-8 ------------------------------------------------------------------------------------- */
 
 /* By the table of RFC 3629, character by character. */

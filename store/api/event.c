@@ -6,7 +6,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
-/* -- texts ------------------------------------------------------------------------------------- */
+/* -- info -------------------------------------------------------------------------------------- */
 
 enum { DERIVED_ID_BYTES = 32 };
 
@@ -28,49 +28,41 @@ static char *place_text(char *at, struct ehi_slice text, const char **out)
 }
 
 /* The record was decoded before, so that the envelope cannot be refused now. */
-static void make_texts(struct ecshist_event *event)
+static void make_info(struct ecshist_event *event)
 {
     struct ehi_event decoded;
     char id[ECSHIST_MAX_ID_BYTES + 1];
     int rc = ehi_event_decode_envelope(event->record, &decoded, NULL);
     assert(rc == ECSHIST_OK);
     (void)rc;
-    char *at = place_text(event->texts, decoded.subject, &event->info.subject_arn);
-    at = place_text(at, ehi_event_id(&decoded, id), &event->info.id);
+    struct ecshist_event_info *info = &event->info;
+    *info = (struct ecshist_event_info)ECSHIST_EVENT_INFO_INIT;
+    info->seq = decoded.seq;
+    info->recorded_at_us = decoded.recorded_at_us;
+    info->time_us = decoded.time_us;
+    info->type = ehi_event_type_name(decoded.type);
+    info->ignored = (decoded.flags & EHI_EVENT_IGNORED) != 0;
+    char *at = place_text(event->texts, decoded.subject, &info->subject_arn);
+    at = place_text(at, ehi_event_id(&decoded, id), &info->id);
     if (event->reason.data != NULL)
-        place_text(at, event->reason, &event->info.reason);
+        place_text(at, event->reason, &info->reason);
 }
 
-/* One thread makes them, others wait for those few hundred nanoseconds. */
-static void need_texts(struct ecshist_event *event)
+/* One thread makes it, others wait for those few hundred nanoseconds. */
+static void need_info(struct ecshist_event *event)
 {
-    int none = API_TEXTS_NONE;
-    if (atomic_load_explicit(&event->state, memory_order_acquire) == API_TEXTS_MADE)
+    int none = API_INFO_NONE;
+    if (atomic_load_explicit(&event->state, memory_order_acquire) == API_INFO_MADE)
         return;
-    if (atomic_compare_exchange_strong(&event->state, &none, API_TEXTS_BUSY)) {
-        make_texts(event);
-        atomic_store_explicit(&event->state, API_TEXTS_MADE, memory_order_release);
+    if (atomic_compare_exchange_strong(&event->state, &none, API_INFO_BUSY)) {
+        make_info(event);
+        atomic_store_explicit(&event->state, API_INFO_MADE, memory_order_release);
     }
-    while (atomic_load_explicit(&event->state, memory_order_acquire) != API_TEXTS_MADE)
+    while (atomic_load_explicit(&event->state, memory_order_acquire) != API_INFO_MADE)
         (void)sched_yield();
 }
 
 /* -- making one -------------------------------------------------------------------------------- */
-
-/* Everything but `reason` and `texts`. */
-static void fill(struct ecshist_event *event, const struct ehi_event *decoded,
-                 struct ehi_slice record)
-{
-    event->record = record;
-    event->info.size = sizeof(event->info);
-    event->info.seq = decoded->seq;
-    event->info.recorded_at_us = decoded->recorded_at_us;
-    event->info.time_us = decoded->time_us;
-    event->info.type = ehi_event_type_name(decoded->type);
-    event->info.subject_arn = event->info.id = event->info.reason = NULL;
-    event->info.ignored = (decoded->flags & EHI_EVENT_IGNORED) != 0;
-    atomic_init(&event->state, API_TEXTS_NONE);
-}
 
 /* An event made from JSON: one allocation, the record and the room for the texts behind the struct. */
 static int make_event(const struct ehi_event *decoded, struct ehi_slice record, ecshist_event **out,
@@ -81,11 +73,12 @@ static int make_event(const struct ehi_event *decoded, struct ehi_slice record, 
         return ehi_fail_memory(error);
     uint8_t *copy = (uint8_t *)(event + 1);
     memcpy(copy, record.data, record.length);
-    fill(event, decoded, ehi_slice(copy, record.length));
+    event->record = ehi_slice(copy, record.length);
     event->reason = decoded->reason;
     if (event->reason.data != NULL)
         event->reason.data = copy + (decoded->reason.data - record.data);
     event->texts = (char *)copy + record.length;
+    atomic_init(&event->state, API_INFO_NONE);
     *out = event;
     return ECSHIST_OK;
 }
@@ -131,15 +124,16 @@ int api_event_init(struct ecshist_event *event, struct ehi_slice record, struct 
     event->texts = ehi_arena_alloc(arena, texts_room(&decoded));
     if (event->texts == NULL)
         return ehi_fail_memory(error);
-    fill(event, &decoded, record);
+    event->record = record;
     event->reason = decoded.reason;
+    atomic_init(&event->state, API_INFO_NONE);
     return ECSHIST_OK;
 }
 
 ECSHIST_API void ecshist_event_info(const ecshist_event *event, struct ecshist_event_info *info)
 {
     size_t size = info->size;
-    need_texts((struct ecshist_event *)(uintptr_t)event); /* to the caller it never changes */
+    need_info((struct ecshist_event *)(uintptr_t)event); /* to the caller it never changes */
     memcpy(info, &event->info, size < sizeof(*info) ? size : sizeof(*info));
     info->size = size;
 }

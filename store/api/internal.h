@@ -13,17 +13,17 @@
 struct ecshist_store; /* is a struct ehi_store */
 
 /*
- * Most who go through events do not ask for their texts, and a derived id has to be hashed: they are made by the first
- * ecshist_event_info, in room that is there already, so that it cannot fail. Several threads may ask at once.
+ * Most who go through events do not ask what they say of themselves, and a derived id has to be hashed: `info` is made by the
+ * first ecshist_event_info, its texts in room that is there already, so that it cannot fail. Several threads may ask at once.
  */
 struct ecshist_event {
     struct ehi_slice record;
-    struct ecshist_event_info info; /* the texts are set with `state` */
-    struct ehi_slice reason;        /* in the record; data NULL where it has none */
-    char *texts;                    /* room for subject, id and reason, a NUL behind each */
-    atomic_int state;               /* of the texts: API_TEXTS_* */
+    struct ehi_slice reason; /* in the record; data NULL where it has none */
+    char *texts;             /* room for subject, id and reason, a NUL behind each */
+    atomic_int state;        /* of info: API_INFO_* */
+    struct ecshist_event_info info;
 };
-enum { API_TEXTS_NONE, API_TEXTS_BUSY, API_TEXTS_MADE };
+enum { API_INFO_NONE, API_INFO_BUSY, API_INFO_MADE };
 
 static inline struct ehi_store *api_store(ecshist_store *store)
 {

@@ -43,7 +43,7 @@ void *ehi_arena_array(struct ehi_arena *arena, size_t count, size_t size) ECSHIS
 /* Copies bytes; a NUL follows the copy, so that it is a C string too. data NULL where memory is
  * out. */
 struct ehi_slice ehi_arena_copy(struct ehi_arena *arena, struct ehi_slice bytes) ECSHIST_CHECKED;
-/* Forgets all pieces, keeps the largest chunk for the next use. */
+/* Forgets all pieces, keeps the largest chunk for the next use. A lent one stays as it is. */
 void ehi_arena_reset(struct ehi_arena *arena);
 void ehi_arena_free(struct ehi_arena *arena);
 

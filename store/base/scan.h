@@ -30,6 +30,25 @@ static inline uint32_t ehi_load4(const uint8_t *p)
     return v;
 }
 
+/* As memcmp == 0, for the few bytes of a name: the call costs more than the words do. */
+static inline bool ehi_same_bytes(const uint8_t *a, const uint8_t *b, size_t n)
+{
+    if (n >= 8) {
+        for (size_t i = 0; i + 8 < n; i += 8) {
+            if (ehi_load8(a + i) != ehi_load8(b + i))
+                return false;
+        }
+        return ehi_load8(a + n - 8) == ehi_load8(b + n - 8);
+    }
+    if (n >= 4)
+        return ehi_load4(a) == ehi_load4(b) && ehi_load4(a + n - 4) == ehi_load4(b + n - 4);
+    for (size_t i = 0; i < n; i++) {
+        if (a[i] != b[i])
+            return false;
+    }
+    return true;
+}
+
 /*
  * A high bit is set where a byte is 00 or 80 and above; and maybe where it is above a 00, from which
  * the subtraction borrows.

@@ -98,7 +98,27 @@ static int fail_twice(const struct json_reader *r, size_t start)
 
 /* -- arrays and objects ------------------------------------------------------------------------ */
 
-static int read_value(struct json_reader *r, struct ehi_value *out);
+static int read_object(struct json_reader *r, struct ehi_value *out);
+static int read_array(struct json_reader *r, struct ehi_value *out);
+
+/* What is neither array nor object; c: its first character, -1 where the text ends. */
+static inline int read_scalar(struct json_reader *r, int c, struct ehi_value *out)
+{
+    switch (c) {
+    case '"':
+        out->kind = EHI_VALUE_STRING;
+        out->count = 0;
+        return ehi_json_read_string(r, &out->u.string);
+    case 't':
+    case 'f':
+    case 'n':
+        return ehi_json_read_word(r, out);
+    default:
+        if (c == '-' || (c >= '0' && c <= '9'))
+            return ehi_json_read_number(r, out);
+        return ehi_json_fail_here(r, "not valid JSON: invalid token");
+    }
+}
 
 static int grow_pending(struct json_reader *r)
 {
@@ -113,15 +133,26 @@ static int grow_pending(struct json_reader *r)
     return ECSHIST_OK;
 }
 
-static inline int push(struct json_reader *r, struct ehi_slice name, const struct ehi_value *value)
+/*
+ * Makes room for one more, which is filled where it lies: a struct that is copied right after its fields were written makes
+ * the processor wait for them. What is read within it may move the list, so that it is named by its number from then on.
+ */
+static inline int make_room(struct json_reader *r)
 {
-    if (r->pending.count == r->pending.capacity) {
-        int rc = grow_pending(r);
-        if (rc != ECSHIST_OK)
-            return rc;
-    }
-    r->pending.members[r->pending.count++] = (struct ehi_member){name, *value};
-    return ECSHIST_OK;
+    return r->pending.count < r->pending.capacity ? ECSHIST_OK : grow_pending(r);
+}
+
+/* The value of the last one in the list, at its first character. */
+static int read_into_last(struct json_reader *r)
+{
+    size_t index = r->pending.count - 1;
+    int c = r->at < r->length ? r->text[r->at] : -1;
+    if (c != '{' && c != '[')
+        return read_scalar(r, c, &r->pending.members[index].value);
+    struct ehi_value value = {.kind = EHI_VALUE_NULL};
+    int rc = c == '{' ? read_object(r, &value) : read_array(r, &value);
+    r->pending.members[index].value = value;
+    return rc;
 }
 
 /* At a bracket: goes behind it. */
@@ -149,15 +180,16 @@ static int pass_comma(struct json_reader *r, char bracket, bool *closed)
 
 static int read_items(struct json_reader *r)
 {
-    struct ehi_value item;
     bool closed = ehi_json_peek(r) == ']';
     if (closed)
         r->at++;
     while (!closed) {
         (void)ehi_json_peek(r);
-        int rc = read_value(r, &item);
-        if (rc == ECSHIST_OK)
-            rc = push(r, EHI_SLICE_EMPTY, &item);
+        int rc = make_room(r);
+        if (rc != ECSHIST_OK)
+            return rc;
+        r->pending.count++;
+        rc = read_into_last(r);
         if (rc == ECSHIST_OK)
             rc = pass_comma(r, ']', &closed);
         if (rc != ECSHIST_OK)
@@ -202,17 +234,17 @@ static int read_name(struct json_reader *r, struct names *names, struct ehi_slic
 
 static int read_member(struct json_reader *r, struct names *names)
 {
-    struct ehi_slice name;
-    struct ehi_value value;
-    int rc = read_name(r, names, &name);
+    int rc = make_room(r);
+    if (rc == ECSHIST_OK)
+        rc = read_name(r, names, &r->pending.members[r->pending.count].name);
     if (rc != ECSHIST_OK)
         return rc;
     if (ehi_json_peek(r) != ':')
         return ehi_json_fail_here(r, "not valid JSON: ':' expected");
     r->at++;
     (void)ehi_json_peek(r);
-    rc = read_value(r, &value);
-    return rc == ECSHIST_OK ? push(r, name, &value) : rc;
+    r->pending.count++;
+    return read_into_last(r);
 }
 
 static int read_members(struct json_reader *r, struct names *names)
@@ -250,29 +282,6 @@ static int read_object(struct json_reader *r, struct ehi_value *out)
     *out =
         (struct ehi_value){.kind = EHI_VALUE_MAP, .count = (uint32_t)count, .u.members = members};
     return ECSHIST_OK;
-}
-
-/* Depth is bounded by open_bracket. */
-static int read_value(struct json_reader *r, struct ehi_value *out)
-{
-    int c = r->at < r->length ? r->text[r->at] : -1;
-    switch (c) {
-    case '{':
-        return read_object(r, out);
-    case '[':
-        return read_array(r, out);
-    case '"':
-        *out = (struct ehi_value){.kind = EHI_VALUE_STRING};
-        return ehi_json_read_string(r, &out->u.string);
-    case 't':
-    case 'f':
-    case 'n':
-        return ehi_json_read_word(r, out);
-    default:
-        if (c == '-' || (c >= '0' && c <= '9'))
-            return ehi_json_read_number(r, out);
-        return ehi_json_fail_here(r, "not valid JSON: invalid token");
-    }
 }
 
 static int read_text(struct json_reader *r, struct ehi_value *out)

@@ -7,6 +7,7 @@
 
 #include "base/scan.h"
 
+#include <assert.h>
 #include <ecshist/limits.h>
 
 enum { ACCOUNT_DIGITS = 12 };
@@ -152,10 +153,11 @@ enum { FAST_LEAST = 48, FAST_MOST = 256 };
 static inline unsigned separators16(const uint8_t *p)
 {
     __m128i v = ehi_load16(p);
-    __m128i letter = _mm_sub_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
-    __m128i digit = _mm_sub_epi8(v, _mm_set1_epi8('0'));
-    __m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(25)), letter);
-    __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+    /* A range as one comparison: moved down to the least signed bytes. */
+    __m128i letter = _mm_add_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8(128 - 'a'));
+    __m128i digit = _mm_add_epi8(v, _mm_set1_epi8(128 - '0'));
+    __m128i is_letter = _mm_cmplt_epi8(letter, _mm_set1_epi8(-128 + 26));
+    __m128i is_digit = _mm_cmplt_epi8(digit, _mm_set1_epi8(-128 + 10));
     __m128i other =
         _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('-')), _mm_cmpeq_epi8(v, _mm_set1_epi8('_')));
     __m128i name = _mm_or_si128(_mm_or_si128(is_letter, is_digit), other);
@@ -200,19 +202,21 @@ static inline bool twelve_digits(const uint8_t *p)
 
 #define OWNER "arn:aws:ecs:"
 enum { OWNER_BYTES = sizeof(OWNER) - 1, LONGEST_REGION = 15 };
+static_assert(OWNER_BYTES == 8 + 4, "compared in two words");
 
 /* How long the region behind OWNER is, an account behind it; 0: not known. */
 static inline size_t fast_region(const uint8_t *p)
 {
     const uint8_t *region = p + OWNER_BYTES;
+    if (memcmp(p, OWNER, 8) != 0 || memcmp(p + 8, &OWNER[8], 4) != 0)
+        return 0;
     unsigned colon = separators16(region) | 1u << (LONGEST_REGION + 1);
     unsigned bytes = (unsigned)__builtin_ctz(colon);
     __m128i dashes = _mm_cmpeq_epi8(ehi_load16(region), _mm_set1_epi8('_'));
     unsigned underscores = (unsigned)_mm_movemask_epi8(dashes) & ((1u << bytes) - 1);
     const uint8_t *account = region + bytes + 1;
-    bool valid = memcmp(p, OWNER, OWNER_BYTES) == 0 && bytes <= LONGEST_REGION &&
-                 underscores == 0 && account[-1] == ':' && twelve_digits(account) &&
-                 account[ACCOUNT_DIGITS] == ':';
+    bool valid = bytes <= LONGEST_REGION && underscores == 0 && account[-1] == ':' &&
+                 twelve_digits(account) && account[ACCOUNT_DIGITS] == ':';
     return valid ? bytes : 0;
 }
 
@@ -276,11 +280,10 @@ static inline void put_arn(struct ehi_arn *out, struct ehi_slice text, int kind,
     put_slice(&out->region, p, OWNER_BYTES, account - 1);
     put_slice(&out->account, p, account, account + ACCOUNT_DIGITS);
     put_slice(&out->cluster, p, names->start, names->end[0]);
-    out->service = out->id = EHI_SLICE_EMPTY;
-    if (kinds[kind].has_service)
-        put_slice(&out->service, p, names->end[0] + 1, names->end[1]);
-    if (kinds[kind].has_id)
-        put_slice(&out->id, p, names->end[id] + 1, text.length);
+    out->service.data = kinds[kind].has_service ? p + names->end[0] + 1 : NULL;
+    out->service.length = kinds[kind].has_service ? names->end[1] - names->end[0] - 1 : 0;
+    out->id.data = kinds[kind].has_id ? p + names->end[id] + 1 : NULL;
+    out->id.length = kinds[kind].has_id ? text.length - names->end[id] - 1 : 0;
 }
 
 /* `wanted`: a kind, 0 for any. Where it returns false, nothing was done. */
