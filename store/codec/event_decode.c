@@ -346,7 +346,7 @@ static int slice_parts(struct ehi_slice record, struct ehi_event *event,
     event->subject = ehi_slice(parts, subject);
     event->id = ehi_slice(parts + subject, id);
     event->body = ehi_slice(parts + subject + id, ehi_get_le32(record.data + EHI_REC_BODY_BYTES));
-    if (id > ECSHIST_MAX_ID_BYTES || !ehi_text_valid(event->id))
+    if (id > ECSHIST_MAX_ID_BYTES || (id != 0 && !ehi_text_valid(event->id)))
         return refuse_record(error, "its id is too long, or not UTF-8");
     return ECSHIST_OK;
 }

@@ -182,6 +182,8 @@ int ehi_read_integer(struct ehi_reader *r, const struct ehi_place *at, int64_t *
 int ehi_read_count(struct ehi_reader *r, const struct ehi_place *at, int64_t *out)
 {
     int64_t count;
+    if (ehi_cursor_small_integer(&r->cursor, out)) /* and so it is in range */
+        return ECSHIST_OK;
     int rc = ehi_read_integer(r, at, &count);
     if (rc != ECSHIST_OK)
         return rc;

@@ -334,9 +334,9 @@ static bool ends_in_name(struct ehi_slice text, size_t from)
 #endif
 
 /* Goes over the part, if it stands at *at. */
-static bool pass(struct ehi_slice text, size_t *at, const void *part, size_t length)
+static inline bool pass(struct ehi_slice text, size_t *at, const void *part, size_t length)
 {
-    if (text.length - *at < length || memcmp(text.data + *at, part, length) != 0)
+    if (text.length - *at < length || !ehi_same_bytes(text.data + *at, part, length))
         return false;
     *at += length;
     return true;
