@@ -1,5 +1,7 @@
 /* The library's own parser a second time, without its fast way and under other names. */
+#ifndef EHI_SCAN_PORTABLE
 #define EHI_SCAN_PORTABLE
+#endif
 #define ehi_arn_parse slow_arn_parse
 #define ehi_arn_parse_as slow_arn_parse_as
 #define ehi_arn_is_sibling slow_arn_is_sibling
