@@ -4,10 +4,15 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/process.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* -- slices and integers ----------------------------------------------------------------------- */
 
@@ -359,4 +364,20 @@ Test(clock, tells_time_boot_and_random_bytes)
     cr_assert(ehi_random(b, 16));
     cr_assert_neq(memcmp(a, b, 16), 0);
     cr_assert_not(ehi_random(a, 257));
+}
+
+/* Also in a child of which no atfork handler hears. */
+Test(process, id_is_the_childs_in_a_child)
+{
+    cr_assert_eq(ehi_process_id(), getpid());
+    for (int way = 0; way < 2; way++) {
+        pid_t child =
+            way == 0 ? fork() : (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+        if (child == 0)
+            _exit(ehi_process_id() == getpid() && ehi_process_id() == getpid() ? 0 : 1);
+        int status;
+        cr_assert_eq(waitpid(child, &status, 0), child);
+        cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        cr_assert_eq(ehi_process_id(), getpid());
+    }
 }

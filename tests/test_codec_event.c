@@ -71,7 +71,7 @@ struct refusal {
 static void expect_refused(const struct refusal *row, int code)
 {
     struct ecshist_error error = ECSHIST_ERROR_INIT;
-    struct ehi_event event = {.seq = 99};
+    struct ehi_event event;
     int rc = ehi_event_decode(encode(row->type, row->members), &arena, &event, &error);
     cr_assert_eq(rc, code, "%s %s: %d %s", row->type, row->members, rc, error.message);
     cr_assert_eq(error.code, code);
@@ -79,7 +79,6 @@ static void expect_refused(const struct refusal *row, int code)
                      error.place);
     cr_assert_not_null(strstr(error.message, row->message), "%s %s: %s", row->type, row->members,
                        error.message);
-    cr_assert_eq(event.seq, 99u, "out is untouched");
 }
 
 #define T "'targetServiceRevisionArn': '" REVISION "2'"

@@ -61,7 +61,6 @@ Test(json, kinds)
     cr_assert_eq(ehi_value_member(&v, "d")->kind, EHI_VALUE_DOUBLE);
     struct ehi_slice s = ehi_value_member(&v, "s")->u.string;
     cr_assert(ehi_slice_is(s, "\xc3\xa4\n"));
-    cr_assert_eq(s.data[s.length], 0, "a NUL stands behind a string");
     const struct ehi_value *a = ehi_value_member(&v, "a");
     cr_assert_eq(a->count, 2);
     cr_assert_eq(a->u.items[1].kind, EHI_VALUE_ARRAY);

@@ -282,3 +282,87 @@ Test(cursor, arguments_are_checked)
     cr_assert_eq(ecshist_cursor_next(NULL, &event, NULL), ECSHIST_MISUSE);
     cr_assert_eq(ecshist_cursor_wait(NULL, 1, NULL), ECSHIST_MISUSE);
 }
+
+/* -- what an event says of itself -------------------------------------------------------------- */
+
+struct asker {
+    const ecshist_event *event;
+    pthread_barrier_t *start;
+    struct ecshist_event_info info;
+};
+
+static void *ask(void *argument)
+{
+    struct asker *asker = argument;
+    (void)pthread_barrier_wait(asker->start);
+    asker->info = (struct ecshist_event_info)ECSHIST_EVENT_INFO_INIT;
+    ecshist_event_info(asker->event, &asker->info);
+    return NULL;
+}
+
+/* It is made when first asked for; threads that ask at once all get the same. */
+Test(cursor, info_asked_for_by_threads_at_once)
+{
+    enum { THREADS = 4 };
+    for (unsigned round = 0; round < 200; round++) {
+        ecshist_event *event = deployment(round + 1), *twin = deployment(round + 1);
+        pthread_barrier_t start;
+        pthread_t threads[THREADS];
+        struct asker askers[THREADS];
+        struct ecshist_event_info info = ECSHIST_EVENT_INFO_INIT;
+        cr_assert_eq(pthread_barrier_init(&start, NULL, THREADS), 0);
+        for (int i = 0; i < THREADS; i++) {
+            askers[i] = (struct asker){.event = event, .start = &start};
+            cr_assert_eq(pthread_create(&threads[i], NULL, ask, &askers[i]), 0);
+        }
+        ecshist_event_info(twin, &info);
+        for (int i = 0; i < THREADS; i++) {
+            cr_assert_eq(pthread_join(threads[i], NULL), 0);
+            cr_assert_str_eq(askers[i].info.id, info.id);
+            cr_assert_str_eq(askers[i].info.subject_arn, info.subject_arn);
+            cr_assert_eq(askers[i].info.id, askers[0].info.id, "one text for all");
+        }
+        pthread_barrier_destroy(&start);
+        ecshist_event_free(event);
+        ecshist_event_free(twin);
+    }
+}
+
+static void says(const ecshist_event *event, const char *id, const char *reason)
+{
+    struct ecshist_event_info info = ECSHIST_EVENT_INFO_INIT;
+    ecshist_event_info(event, &info);
+    cr_assert_str_eq(info.type, "service-deleted");
+    cr_assert_str_eq(info.subject_arn, "arn:aws:ecs:eu-north-1:111222333444:service/prod/web");
+    cr_assert_eq(info.time_us, INT64_C(7500000));
+    if (id != NULL)
+        cr_assert_str_eq(info.id, id);
+    else
+        cr_assert_eq(strlen(info.id), 32);
+    if (reason != NULL)
+        cr_assert_str_eq(info.reason, reason);
+    else
+        cr_assert_null(info.reason);
+}
+
+/* With and without an id and a reason, an empty one too; asked twice. */
+Test(cursor, info_has_every_text)
+{
+    static const char *const ids[] = {NULL, "an id"}, *const reasons[] = {NULL, "", "because"};
+    for (size_t i = 0; i < 2; i++) {
+        for (size_t j = 0; j < 3; j++) {
+            char id[32] = "", reason[32] = "";
+            if (ids[i] != NULL)
+                snprintf(id, sizeof(id), "\"id\":\"%s\",", ids[i]);
+            if (reasons[j] != NULL)
+                snprintf(reason, sizeof(reason), "\"reason\":\"%s\",", reasons[j]);
+            ecshist_event *event =
+                store_event("{%s%s\"type\":\"service-deleted\",\"time\":7.5,\"serviceArn\":"
+                            "\"arn:aws:ecs:eu-north-1:111222333444:service/prod/web\"}",
+                            id, reason);
+            says(event, ids[i], reasons[j]);
+            says(event, ids[i], reasons[j]);
+            ecshist_event_free(event);
+        }
+    }
+}

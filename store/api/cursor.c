@@ -176,7 +176,7 @@ ECSHIST_API int ecshist_cursor_next(ecshist_cursor *cursor, const ecshist_event 
     rc = api_event_init(&cursor->event, record, &cursor->arena, error);
     if (rc != ECSHIST_OK)
         return rc;
-    cursor->from_seq = cursor->event.info.seq + 1;
+    cursor->from_seq = cursor->stored.seq + 1;
     cursor->given = cursor->stored;
     *out = &cursor->event;
     return ECSHIST_OK;

@@ -2,38 +2,83 @@
 #include "model/time.h"
 #include "json/json.h"
 
+#include <assert.h>
+#include <sched.h>
 #include <stdlib.h>
 
-/* An event made from JSON: one allocation, the texts and the record behind the struct. */
-static size_t place_text(uint8_t *at, struct ehi_slice text, const char **out)
+/* -- info -------------------------------------------------------------------------------------- */
+
+enum { DERIVED_ID_BYTES = 32 };
+
+static size_t texts_room(const struct ehi_event *decoded)
+{
+    size_t id = decoded->id.length != 0 ? decoded->id.length : DERIVED_ID_BYTES;
+    size_t reason = decoded->reason.data != NULL ? decoded->reason.length + 1 : 0;
+    return decoded->subject.length + 1 + id + 1 + reason;
+}
+
+/* Where it ends, behind its NUL. */
+static char *place_text(char *at, struct ehi_slice text, const char **out)
 {
     if (text.length != 0)
         memcpy(at, text.data, text.length);
     at[text.length] = '\0';
-    *out = (const char *)at;
-    return text.length + 1;
+    *out = at;
+    return at + text.length + 1;
 }
 
+/* The record was decoded before, so that the envelope cannot be refused now. */
+static void make_info(struct ecshist_event *event)
+{
+    struct ehi_event decoded;
+    char id[ECSHIST_MAX_ID_BYTES + 1];
+    int rc = ehi_event_decode_envelope(event->record, &decoded, NULL);
+    assert(rc == ECSHIST_OK);
+    (void)rc;
+    struct ecshist_event_info *info = &event->info;
+    *info = (struct ecshist_event_info)ECSHIST_EVENT_INFO_INIT;
+    info->seq = decoded.seq;
+    info->recorded_at_us = decoded.recorded_at_us;
+    info->time_us = decoded.time_us;
+    info->type = ehi_event_type_name(decoded.type);
+    info->ignored = (decoded.flags & EHI_EVENT_IGNORED) != 0;
+    char *at = place_text(event->texts, decoded.subject, &info->subject_arn);
+    at = place_text(at, ehi_event_id(&decoded, id), &info->id);
+    if (event->reason.data != NULL)
+        place_text(at, event->reason, &info->reason);
+}
+
+/* One thread makes it, others wait for those few hundred nanoseconds. */
+static void need_info(struct ecshist_event *event)
+{
+    int none = API_INFO_NONE;
+    if (atomic_load_explicit(&event->state, memory_order_acquire) == API_INFO_MADE)
+        return;
+    if (atomic_compare_exchange_strong(&event->state, &none, API_INFO_BUSY)) {
+        make_info(event);
+        atomic_store_explicit(&event->state, API_INFO_MADE, memory_order_release);
+    }
+    while (atomic_load_explicit(&event->state, memory_order_acquire) != API_INFO_MADE)
+        (void)sched_yield();
+}
+
+/* -- making one -------------------------------------------------------------------------------- */
+
+/* An event made from JSON: one allocation, the record and the room for the texts behind the struct. */
 static int make_event(const struct ehi_event *decoded, struct ehi_slice record, ecshist_event **out,
                       struct ecshist_error *error)
 {
-    char id_text[ECSHIST_MAX_ID_BYTES + 1];
-    struct ehi_slice id = ehi_event_id(decoded, id_text);
-    struct ecshist_event *event = malloc(sizeof(*event) + record.length + decoded->subject.length +
-                                         id.length + decoded->reason.length + 3);
+    struct ecshist_event *event = malloc(sizeof(*event) + record.length + texts_room(decoded));
     if (event == NULL)
         return ehi_fail_memory(error);
-    uint8_t *at = (uint8_t *)(event + 1);
-    memcpy(at, record.data, record.length);
-    event->record = ehi_slice(at, record.length);
-    event->info = (struct ecshist_event_info)ECSHIST_EVENT_INFO_INIT;
-    event->info.time_us = decoded->time_us;
-    event->info.type = ehi_event_type_name(decoded->type);
-    at += record.length;
-    at += place_text(at, decoded->subject, &event->info.subject_arn);
-    at += place_text(at, id, &event->info.id);
-    if (decoded->reason.data != NULL)
-        place_text(at, decoded->reason, &event->info.reason);
+    uint8_t *copy = (uint8_t *)(event + 1);
+    memcpy(copy, record.data, record.length);
+    event->record = ehi_slice(copy, record.length);
+    event->reason = decoded->reason;
+    if (event->reason.data != NULL)
+        event->reason.data = copy + (decoded->reason.data - record.data);
+    event->texts = (char *)copy + record.length;
+    atomic_init(&event->state, API_INFO_NONE);
     *out = event;
     return ECSHIST_OK;
 }
@@ -57,7 +102,9 @@ ECSHIST_API int ecshist_event_from_json(const char *json, size_t length, ecshist
 {
     if (json == NULL || out == NULL)
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
-    struct ehi_arena arena = {0};
+    /* What most events need while they are made is on the stack. */
+    _Alignas(16) uint8_t pieces[8192];
+    struct ehi_arena arena = ehi_arena_lent(pieces, sizeof(pieces));
     struct ehi_buffer record = {0};
     int rc = event_from_text(json, length, &arena, &record, out, error);
     ehi_buffer_free(&record);
@@ -74,31 +121,19 @@ int api_event_init(struct ecshist_event *event, struct ehi_slice record, struct 
         return rc;
     if (rc != ECSHIST_OK)
         return ehi_fail(error, ECSHIST_DAMAGED, "an event of the log cannot be decoded");
-    char id_text[ECSHIST_MAX_ID_BYTES + 1];
-    struct ehi_slice id = ehi_arena_copy(arena, ehi_event_id(&decoded, id_text));
-    struct ehi_slice subject = ehi_arena_copy(arena, decoded.subject);
-    struct ehi_slice reason = EHI_SLICE_EMPTY;
-    if (decoded.reason.data != NULL)
-        reason = ehi_arena_copy(arena, decoded.reason);
-    if (id.data == NULL || subject.data == NULL ||
-        (decoded.reason.data != NULL && reason.data == NULL))
+    event->texts = ehi_arena_alloc(arena, texts_room(&decoded));
+    if (event->texts == NULL)
         return ehi_fail_memory(error);
     event->record = record;
-    event->info = (struct ecshist_event_info){sizeof(struct ecshist_event_info),
-                                              decoded.seq,
-                                              decoded.recorded_at_us,
-                                              decoded.time_us,
-                                              ehi_event_type_name(decoded.type),
-                                              (const char *)subject.data,
-                                              (const char *)id.data,
-                                              (decoded.flags & EHI_EVENT_IGNORED) != 0,
-                                              (const char *)reason.data};
+    event->reason = decoded.reason;
+    atomic_init(&event->state, API_INFO_NONE);
     return ECSHIST_OK;
 }
 
 ECSHIST_API void ecshist_event_info(const ecshist_event *event, struct ecshist_event_info *info)
 {
     size_t size = info->size;
+    need_info((struct ecshist_event *)(uintptr_t)event); /* to the caller it never changes */
     memcpy(info, &event->info, size < sizeof(*info) ? size : sizeof(*info));
     info->size = size;
 }

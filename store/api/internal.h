@@ -8,13 +8,22 @@
 #include "json/json.h"
 
 #include <ecshist/ecshist.h>
+#include <stdatomic.h>
 
 struct ecshist_store; /* is a struct ehi_store */
 
+/*
+ * Most who go through events do not ask what they say of themselves, and a derived id has to be hashed: `info` is made by the
+ * first ecshist_event_info, its texts in room that is there already, so that it cannot fail. Several threads may ask at once.
+ */
 struct ecshist_event {
     struct ehi_slice record;
+    struct ehi_slice reason; /* in the record; data NULL where it has none */
+    char *texts;             /* room for subject, id and reason, a NUL behind each */
+    atomic_int state;        /* of info: API_INFO_* */
     struct ecshist_event_info info;
 };
+enum { API_INFO_NONE, API_INFO_BUSY, API_INFO_MADE };
 
 static inline struct ehi_store *api_store(ecshist_store *store)
 {
@@ -23,7 +32,7 @@ static inline struct ehi_store *api_store(ecshist_store *store)
 
 /* MISUSE in a forked child. */
 int api_check_process(const struct ehi_store *store, struct ecshist_error *error);
-/* Fills an event that borrows `record`; its texts go into the arena. */
+/* Decodes and fills an event that borrows `record`; the room for its texts is in the arena. */
 int api_event_init(struct ecshist_event *event, struct ehi_slice record, struct ehi_arena *arena,
                    struct ecshist_error *error);
 /* The value as JSON: a text that the caller owns, NUL-terminated. out_length may be NULL. */

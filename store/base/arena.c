@@ -53,7 +53,7 @@ static bool add_chunk(struct ehi_arena *arena, size_t least)
     return true;
 }
 
-void *ehi_arena_alloc(struct ehi_arena *arena, size_t size)
+void *ehi_arena_alloc_more(struct ehi_arena *arena, size_t size)
 {
     if (size > SIZE_MAX / 2)
         return NULL;

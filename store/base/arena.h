@@ -19,8 +19,28 @@ struct ehi_arena {
     uint8_t *end;
 };
 
+/* An empty one that begins in memory of the caller's, which outlives it. Its size is a multiple of 8, and so is where it is. */
+static inline struct ehi_arena ehi_arena_lent(void *memory, size_t size)
+{
+    uint8_t *start = (uint8_t *)memory;
+    struct ehi_arena arena = {.next = start, .end = start + size};
+    return arena;
+}
+
+/* Where what is there does not do. */
+void *ehi_arena_alloc_more(struct ehi_arena *arena, size_t size) ECSHIST_CHECKED;
+
 /* NULL where memory is out. Not zeroed. */
-void *ehi_arena_alloc(struct ehi_arena *arena, size_t size) ECSHIST_CHECKED;
+ECSHIST_CHECKED static inline void *ehi_arena_alloc(struct ehi_arena *arena, size_t size)
+{
+    size_t room = (size_t)(arena->end - arena->next);
+    if (size > room || room - size < 8)
+        return ehi_arena_alloc_more(arena, size);
+    void *piece = arena->next;
+    arena->next += (size + 7) & ~(size_t)7;
+    return piece;
+}
+
 /* Zeroed; count * size is checked for overflow. A pointer that is not NULL also for 0. */
 void *ehi_arena_array(struct ehi_arena *arena, size_t count, size_t size) ECSHIST_CHECKED;
 /* Copies bytes; a NUL follows the copy, so that it is a C string too. data NULL where memory is
@@ -28,7 +48,7 @@ void *ehi_arena_array(struct ehi_arena *arena, size_t count, size_t size) ECSHIS
 struct ehi_slice ehi_arena_copy(struct ehi_arena *arena, struct ehi_slice bytes) ECSHIST_CHECKED;
 /*
  * Forgets all pieces. Keeps the chunks for the next use, the largest first, up to keep_bytes: what takes about the same each
- * time asks for no more memory.
+ * time asks for no more memory. What was lent is not used again.
  */
 void ehi_arena_reset(struct ehi_arena *arena);
 void ehi_arena_free(struct ehi_arena *arena);

@@ -3,6 +3,11 @@
 #include <ecshist/error.h>
 #include <stdlib.h>
 
+void ehi_clear(void *bytes, size_t length)
+{
+    memset(bytes, 0, length);
+}
+
 int ehi_buffer_reserve(struct ehi_buffer *buffer, size_t extra)
 {
     if (extra <= buffer->capacity - buffer->length)

@@ -109,23 +109,14 @@ static const uint8_t *sequence_end(const uint8_t *p, const uint8_t *end)
     return code < least[bytes] || code > 0x10ffff || surrogate ? NULL : p + bytes;
 }
 
-/*
- * Eight bytes at once: each 01 to 7f. (Borrow of the subtraction starts at a 00 byte at the
- * earliest.)
- */
-static bool plain8(const uint8_t *p)
-{
-    uint64_t v;
-    memcpy(&v, p, sizeof(v));
-    return ((v | (v - UINT64_C(0x0101010101010101))) & UINT64_C(0x8080808080808080)) == 0;
-}
-
 bool ehi_text_valid(struct ehi_slice text)
 {
     const uint8_t *p = text.data;
-    const uint8_t *end = text.length == 0 ? p : p + text.length;
+    if (ehi_plain_text(p, text.length))
+        return true;
+    const uint8_t *end = p + text.length;
     while (p != end) {
-        if (end - p >= 8 && plain8(p)) {
+        if (end - p >= 8 && ehi_not_plain8(ehi_load8(p)) == 0) {
             p += 8;
         } else if (*p < 0x80) {
             if (*p == 0)
@@ -298,38 +289,44 @@ bool ehi_cursor_key(struct ehi_cursor *c, struct ehi_member_key *out)
     return malformed(c);
 }
 
-static bool skip_items(struct ehi_cursor *c, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        if (!ehi_cursor_skip(c))
-            return false;
-    }
-    ehi_cursor_close(c);
-    return true;
-}
-
-static bool skip_members(struct ehi_cursor *c, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++) {
-        struct ehi_member_key key;
-        if (!ehi_cursor_key(c, &key) || !ehi_cursor_skip(c))
-            return false;
-    }
-    ehi_cursor_close(c);
-    return true;
-}
+static bool skip_list(struct ehi_cursor *c, bool map, uint32_t count);
 
 /* Recurses no deeper than nesting_left. */
-bool ehi_cursor_skip(struct ehi_cursor *c)
+static inline bool skip(struct ehi_cursor *c)
 {
+    struct ehi_slice text;
     struct ehi_value value;
+    int64_t integer;
+    uint32_t count;
+    if (ehi_cursor_plain_text(c, &text) || ehi_cursor_small_integer(c, &integer))
+        return true;
+    if (ehi_cursor_small_map(c, &count))
+        return skip_list(c, true, count);
     if (!ehi_cursor_read(c, &value))
         return false;
-    if (value.kind == EHI_VALUE_ARRAY)
-        return skip_items(c, value.count);
-    if (value.kind == EHI_VALUE_MAP)
-        return skip_members(c, value.count);
+    return value.kind < EHI_VALUE_ARRAY || skip_list(c, value.kind == EHI_VALUE_MAP, value.count);
+}
+
+static inline bool skip_key(struct ehi_cursor *c)
+{
+    struct ehi_member_key key;
+    return ehi_cursor_small_key(c, &key.number) || ehi_cursor_key(c, &key);
+}
+
+/* An array or a map whose head has been read. */
+static bool skip_list(struct ehi_cursor *c, bool map, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if ((map && !skip_key(c)) || !skip(c))
+            return false;
+    }
+    ehi_cursor_close(c);
     return true;
+}
+
+bool ehi_cursor_skip(struct ehi_cursor *c)
+{
+    return skip(c);
 }
 
 bool ehi_cursor_take(struct ehi_cursor *c, struct ehi_slice *out)

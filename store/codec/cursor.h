@@ -9,7 +9,7 @@
 #ifndef EHI_CODEC_CURSOR_H
 #define EHI_CODEC_CURSOR_H
 
-#include "base/bytes.h"
+#include "base/scan.h"
 #include "model/value.h"
 
 /*
@@ -63,5 +63,81 @@ static inline void ehi_cursor_close(struct ehi_cursor *cursor)
 
 /* UTF-8 as RFC 3629 has it, and no NUL. */
 bool ehi_text_valid(struct ehi_slice text);
+
+/*
+ * What most values and keys are, without a call. Each takes what is next only if it is just that: false means that nothing
+ * was done, and that ehi_cursor_read or ehi_cursor_key knows what is there.
+ */
+
+/* A str of up to 255 bytes of ASCII. */
+static inline bool ehi_cursor_plain_text(struct ehi_cursor *cursor, struct ehi_slice *out)
+{
+    const uint8_t *p = cursor->next;
+    size_t left = (size_t)(cursor->end - p), head = 1, length;
+    if (left < 2)
+        return false;
+    if ((p[0] & 0xe0) == 0xa0) {
+        length = p[0] & 0x1f;
+    } else {
+        length = p[1];
+        head = 2;
+        if (p[0] != 0xd9)
+            return false;
+    }
+    if (length > left - head || !ehi_plain_text(p + head, length))
+        return false;
+    cursor->next = p + head + length;
+    *out = ehi_slice(p + head, length);
+    return true;
+}
+
+/* An integer of one byte, 0 to 127. */
+static inline bool ehi_cursor_small_integer(struct ehi_cursor *cursor, int64_t *out)
+{
+    const uint8_t *p = cursor->next;
+    if (p == cursor->end || p[0] > 0x7f)
+        return false;
+    *out = p[0];
+    cursor->next = p + 1;
+    return true;
+}
+
+/* The head of a map, or of an array, of up to 15. As ehi_cursor_read: ehi_cursor_close comes behind the last item. */
+static inline bool ehi_cursor_small_list(struct ehi_cursor *cursor, uint8_t mark, unsigned least,
+                                         uint32_t *out_count)
+{
+    const uint8_t *p = cursor->next;
+    size_t left = (size_t)(cursor->end - p);
+    if (left == 0 || (p[0] & 0xf0) != mark || cursor->nesting_left == 0)
+        return false;
+    uint32_t count = p[0] & 0x0f;
+    if (count * least > left - 1)
+        return false;
+    cursor->nesting_left--;
+    cursor->next = p + 1;
+    *out_count = count;
+    return true;
+}
+
+static inline bool ehi_cursor_small_map(struct ehi_cursor *cursor, uint32_t *out_count)
+{
+    return ehi_cursor_small_list(cursor, 0x80, 2, out_count);
+}
+
+static inline bool ehi_cursor_small_array(struct ehi_cursor *cursor, uint32_t *out_count)
+{
+    return ehi_cursor_small_list(cursor, 0x90, 1, out_count);
+}
+
+/* The number of a name that takes one byte. */
+static inline bool ehi_cursor_small_key(struct ehi_cursor *cursor, int *number)
+{
+    const uint8_t *p = cursor->next;
+    if (p == cursor->end || p[0] == 0 || p[0] > 0x7f)
+        return false;
+    *number = p[0];
+    cursor->next = p + 1;
+    return true;
+}
 
 #endif

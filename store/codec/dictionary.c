@@ -1,5 +1,7 @@
 #include "codec/dictionary.h"
 
+#include "base/scan.h"
+
 #include <assert.h>
 
 #define NAME_ROW(number, name) [number] = EHI_SLICE_LITERAL(#name),
@@ -67,7 +69,8 @@ int ehi_key_number(struct ehi_slice name)
         return EHI_KEY_UNKNOWN;
     for (unsigned slot = slot_of(name);; slot = (slot + 1) % SLOT_COUNT) {
         int number = slots[slot];
-        if (number == 0 || ehi_slice_equal(names[number], name))
+        if (number == 0 || (names[number].length == name.length &&
+                            ehi_same_bytes(names[number].data, name.data, name.length)))
             return number;
     }
 }

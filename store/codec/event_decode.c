@@ -5,6 +5,7 @@
 #include "codec/members.h"
 #include "codec/record.h"
 
+#include <assert.h>
 #include <ecshist/limits.h>
 
 #define TYPE(name) (UINT32_C(1) << EHI_##name)
@@ -186,34 +187,49 @@ static int read_observed(struct ehi_reader *r, const struct ehi_place *at, struc
     return ehi_read_observed(r, at, observed);
 }
 
-/* By member: the types it belongs to, those which cannot do without it, and how it is read. */
+/* By member: the types it belongs to, and how it is read. */
 static const struct {
-    uint32_t types, required;
+    uint32_t types;
     event_member_fn read;
 } members[EHI_BODY_KEY_MAX + 1] = {
-    [EHI_KEY_targetServiceRevisionArn] = {FIRSTS, TYPE(DEPLOYMENT_CREATED), read_target_arn},
-    [EHI_KEY_sourceServiceRevisionArns] = {FIRSTS, 0, read_sources},
-    [EHI_KEY_deploymentConfiguration] = {FIRSTS, 0, read_configuration},
-    [EHI_KEY_desiredCount] = {FIRSTS | TYPE(TASKS_UPDATED), 0, read_desired},
-    [EHI_KEY_createdAt] = {TYPE(DEPLOYMENT_STARTED), 0, read_created_at},
-    [EHI_KEY_serviceRevisions] = {TYPE(TASKS_UPDATED), TYPE(TASKS_UPDATED), read_updates},
-    [EHI_KEY_taskArn] = {TASKS, TASKS, read_task_arn},
-    [EHI_KEY_serviceRevisionArn] = {TASKS | TYPE(ROLLBACK_STARTED), 0, read_revision_arn},
-    [EHI_KEY_reason] = {EVERY_REASON, 0, read_reason},
-    [EHI_KEY_stopCode] = {TYPE(TASK_FAILED), 0, check_text},
-    [EHI_KEY_exitCode] = {TYPE(TASK_FAILED), 0, check_integer},
-    [EHI_KEY_containerName] = {TYPE(TASK_FAILED), 0, check_text},
-    [EHI_KEY_alarmNames] = {TYPE(ALARM_TRIGGERED), TYPE(ALARM_TRIGGERED), read_alarm_names},
-    [EHI_KEY_lifecycleStage] = {TYPE(STAGE_CHANGED), TYPE(STAGE_CHANGED), read_stage},
-    [EHI_KEY_hook] = {TYPE(HOOK_UPDATED), TYPE(HOOK_UPDATED), read_hook},
-    [EHI_KEY_hookId] = {TYPE(HOOK_ACTION_REQUESTED), TYPE(HOOK_ACTION_REQUESTED), read_hook_id},
-    [EHI_KEY_action] = {TYPE(HOOK_ACTION_REQUESTED), 0, read_action},
-    [EHI_KEY_stopType] = {TYPE(STOP_REQUESTED), 0, read_stop_type},
-    [EHI_KEY_requestedBy] = {TYPE(HOOK_ACTION_REQUESTED) | TYPE(STOP_REQUESTED), 0, check_text},
-    [EHI_KEY_revision] = {TYPE(REVISION_CREATED), TYPE(REVISION_CREATED), read_document},
-    [EHI_KEY_serviceRevision] = {TYPE(REVISION_OBSERVED), TYPE(REVISION_OBSERVED), read_document},
-    [EHI_KEY_serviceDeployment] = {TYPE(DEPLOYMENT_OBSERVED), TYPE(DEPLOYMENT_OBSERVED),
-                                   read_observed},
+    [EHI_KEY_targetServiceRevisionArn] = {FIRSTS, read_target_arn},
+    [EHI_KEY_sourceServiceRevisionArns] = {FIRSTS, read_sources},
+    [EHI_KEY_deploymentConfiguration] = {FIRSTS, read_configuration},
+    [EHI_KEY_desiredCount] = {FIRSTS | TYPE(TASKS_UPDATED), read_desired},
+    [EHI_KEY_createdAt] = {TYPE(DEPLOYMENT_STARTED), read_created_at},
+    [EHI_KEY_serviceRevisions] = {TYPE(TASKS_UPDATED), read_updates},
+    [EHI_KEY_taskArn] = {TASKS, read_task_arn},
+    [EHI_KEY_serviceRevisionArn] = {TASKS | TYPE(ROLLBACK_STARTED), read_revision_arn},
+    [EHI_KEY_reason] = {EVERY_REASON, read_reason},
+    [EHI_KEY_stopCode] = {TYPE(TASK_FAILED), check_text},
+    [EHI_KEY_exitCode] = {TYPE(TASK_FAILED), check_integer},
+    [EHI_KEY_containerName] = {TYPE(TASK_FAILED), check_text},
+    [EHI_KEY_alarmNames] = {TYPE(ALARM_TRIGGERED), read_alarm_names},
+    [EHI_KEY_lifecycleStage] = {TYPE(STAGE_CHANGED), read_stage},
+    [EHI_KEY_hook] = {TYPE(HOOK_UPDATED), read_hook},
+    [EHI_KEY_hookId] = {TYPE(HOOK_ACTION_REQUESTED), read_hook_id},
+    [EHI_KEY_action] = {TYPE(HOOK_ACTION_REQUESTED), read_action},
+    [EHI_KEY_stopType] = {TYPE(STOP_REQUESTED), read_stop_type},
+    [EHI_KEY_requestedBy] = {TYPE(HOOK_ACTION_REQUESTED) | TYPE(STOP_REQUESTED), check_text},
+    [EHI_KEY_revision] = {TYPE(REVISION_CREATED), read_document},
+    [EHI_KEY_serviceRevision] = {TYPE(REVISION_OBSERVED), read_document},
+    [EHI_KEY_serviceDeployment] = {TYPE(DEPLOYMENT_OBSERVED), read_observed},
+};
+
+/* By type: the members it cannot do without. Their numbers are all below 64. */
+#define MEMBER(name) (UINT64_C(1) << EHI_KEY_##name)
+static const uint64_t required[EHI_EVENT_TYPE_MAX + 1] = {
+    [EHI_REVISION_CREATED] = MEMBER(revision),
+    [EHI_DEPLOYMENT_CREATED] = MEMBER(targetServiceRevisionArn),
+    [EHI_TASKS_UPDATED] = MEMBER(serviceRevisions),
+    [EHI_TASK_FAILED] = MEMBER(taskArn),
+    [EHI_TASK_HEALTHY] = MEMBER(taskArn),
+    [EHI_ALARM_TRIGGERED] = MEMBER(alarmNames),
+    [EHI_STAGE_CHANGED] = MEMBER(lifecycleStage),
+    [EHI_HOOK_UPDATED] = MEMBER(hook),
+    [EHI_HOOK_ACTION_REQUESTED] = MEMBER(hookId),
+    [EHI_DEPLOYMENT_OBSERVED] = MEMBER(serviceDeployment),
+    [EHI_REVISION_OBSERVED] = MEMBER(serviceRevision),
 };
 
 struct body_reading {
@@ -221,24 +237,21 @@ struct body_reading {
     uint64_t seen[EHI_KEY_COUNT / 64 + 1]; /* a bit for each member of the dictionary */
 };
 
-/* What the record's header holds already: an event would have it twice. */
-static bool of_envelope(int key, int type)
+/* What the record's header holds has been seen: an event would have it twice. */
+static uint64_t seen_in_envelope(int type)
 {
-    return key == EHI_KEY_id || key == EHI_KEY_type || key == EHI_KEY_time || key == EHI_KEY_seq ||
-           key == EHI_KEY_recordedAt || key == ehi_subject_key(type);
-}
-
-static bool seen(const struct body_reading *reading, int key)
-{
-    return (reading->seen[key / 64] >> (key % 64) & 1) != 0;
+    static_assert(EHI_KEY_recordedAt < 64, "the envelope's members are in the first word");
+    return MEMBER(id) | MEMBER(type) | MEMBER(time) | MEMBER(seq) | MEMBER(recordedAt) |
+           UINT64_C(1) << ehi_subject_key(type);
 }
 
 static int check_first(struct ehi_reader *r, const struct ehi_place *at,
                        struct body_reading *reading)
 {
-    if (seen(reading, at->key) || of_envelope(at->key, (int)reading->event->type))
+    uint64_t *seen = &reading->seen[at->key / 64], bit = UINT64_C(1) << (at->key % 64);
+    if ((*seen & bit) != 0)
         return ehi_refuse(r, at, ECSHIST_INVALID, "is there twice");
-    reading->seen[at->key / 64] |= UINT64_C(1) << (at->key % 64);
+    *seen |= bit;
     return ECSHIST_OK;
 }
 
@@ -270,21 +283,19 @@ static int body_member(struct ehi_reader *r, const struct ehi_place *at, void *i
 
 static int check_required(struct ehi_reader *r, const struct body_reading *reading)
 {
-    for (int key = 1; key <= EHI_BODY_KEY_MAX; key++) {
-        bool required = (members[key].required >> reading->event->type & 1) != 0;
-        if (required && !seen(reading, key)) {
-            struct ehi_place at = {NULL, key, 0};
-            return ehi_refuse(r, &at, ECSHIST_INVALID, "is required");
-        }
-    }
-    return ECSHIST_OK;
+    uint64_t missing = required[reading->event->type] & ~reading->seen[0];
+    if (missing == 0)
+        return ECSHIST_OK;
+    struct ehi_place at = {NULL, __builtin_ctzll(missing), 0};
+    return ehi_refuse(r, &at, ECSHIST_INVALID, "is required");
 }
 
 static int read_body(struct ehi_reader *r, struct ehi_event *event)
 {
-    struct body_reading reading = {.event = event};
-    struct ehi_value body;
-    if (!ehi_cursor_read(&r->cursor, &body) || body.kind != EHI_VALUE_MAP)
+    struct body_reading reading = {.event = event, .seen = {seen_in_envelope((int)event->type)}};
+    struct ehi_value body = {.kind = EHI_VALUE_MAP, .count = 0};
+    if (!ehi_cursor_small_map(&r->cursor, &body.count) &&
+        (!ehi_cursor_read(&r->cursor, &body) || body.kind != EHI_VALUE_MAP))
         return ehi_refuse_malformed(r);
     int rc = ehi_read_members(r, NULL, body.count, body_member, &reading);
     if (rc != ECSHIST_OK)
@@ -292,25 +303,6 @@ static int read_body(struct ehi_reader *r, struct ehi_event *event)
     if (!ehi_cursor_done(&r->cursor))
         return ehi_refuse_malformed(r);
     return check_required(r, &reading);
-}
-
-int ehi_event_decode(struct ehi_slice record, struct ehi_arena *arena, struct ehi_event *out,
-                     struct ecshist_error *error)
-{
-    struct ehi_event event;
-    int rc = ehi_event_decode_envelope(record, &event, error);
-    if (rc != ECSHIST_OK)
-        return rc;
-    struct ehi_reader reader = {.cursor = ehi_cursor_of(event.body, ECSHIST_MAX_NESTING),
-                                .arena = arena,
-                                .subject = &event.arn,
-                                .error = error};
-    event.action = EHI_ACTION_CONTINUE;
-    event.stop_type = EHI_STOP_ROLLBACK;
-    rc = read_body(&reader, &event);
-    if (rc == ECSHIST_OK)
-        *out = event;
-    return rc;
 }
 
 /* The envelope. */
@@ -354,7 +346,7 @@ static int slice_parts(struct ehi_slice record, struct ehi_event *event,
     event->subject = ehi_slice(parts, subject);
     event->id = ehi_slice(parts + subject, id);
     event->body = ehi_slice(parts + subject + id, ehi_get_le32(record.data + EHI_REC_BODY_BYTES));
-    if (id > ECSHIST_MAX_ID_BYTES || !ehi_text_valid(event->id))
+    if (id > ECSHIST_MAX_ID_BYTES || (id != 0 && !ehi_text_valid(event->id)))
         return refuse_record(error, "its id is too long, or not UTF-8");
     return ECSHIST_OK;
 }
@@ -374,16 +366,31 @@ static int parse_subject(struct ehi_event *event, struct ecshist_error *error)
 int ehi_event_decode_envelope(struct ehi_slice record, struct ehi_event *out,
                               struct ecshist_error *error)
 {
-    struct ehi_event event = {.created_at_us = EHI_TIME_NONE,
-                              .document_created_at_us = EHI_TIME_NONE,
-                              .hook = {.expires_at_us = EHI_TIME_NONE},
-                              .configuration = ehi_configuration_default()};
-    int rc = decode_header(record, &event, error);
+    ehi_clear(out, sizeof(*out));
+    out->created_at_us = EHI_TIME_NONE;
+    out->document_created_at_us = EHI_TIME_NONE;
+    out->hook.expires_at_us = EHI_TIME_NONE;
+    ehi_configuration_default(&out->configuration);
+    int rc = decode_header(record, out, error);
     if (rc == ECSHIST_OK)
-        rc = slice_parts(record, &event, error);
+        rc = slice_parts(record, out, error);
     if (rc == ECSHIST_OK)
-        rc = parse_subject(&event, error);
-    if (rc == ECSHIST_OK)
-        *out = event;
+        rc = parse_subject(out, error);
     return rc;
+}
+
+/* In place: the struct is a large one. */
+int ehi_event_decode(struct ehi_slice record, struct ehi_arena *arena, struct ehi_event *out,
+                     struct ecshist_error *error)
+{
+    int rc = ehi_event_decode_envelope(record, out, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    struct ehi_reader reader = {.cursor = ehi_cursor_of(out->body, ECSHIST_MAX_NESTING),
+                                .arena = arena,
+                                .subject = &out->arn,
+                                .error = error};
+    out->action = EHI_ACTION_CONTINUE;
+    out->stop_type = EHI_STOP_ROLLBACK;
+    return read_body(&reader, out);
 }

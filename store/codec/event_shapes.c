@@ -169,18 +169,19 @@ static int configuration_member(struct ehi_reader *r, const struct ehi_place *at
     }
 }
 
-struct ehi_configuration ehi_configuration_default(void)
+void ehi_configuration_default(struct ehi_configuration *out)
 {
-    return (struct ehi_configuration){.reset_on_healthy = true,
-                                      .threshold_type = EHI_BOUNDED_PERCENT,
-                                      .threshold_value = DEFAULT_THRESHOLD_PERCENT};
+    ehi_clear(out, sizeof(*out));
+    out->reset_on_healthy = true;
+    out->threshold_type = EHI_BOUNDED_PERCENT;
+    out->threshold_value = DEFAULT_THRESHOLD_PERCENT;
 }
 
 int ehi_read_configuration(struct ehi_reader *r, const struct ehi_place *at,
                            struct ehi_configuration *out)
 {
     const uint8_t *start = r->cursor.next;
-    *out = ehi_configuration_default();
+    ehi_configuration_default(out);
     int rc = ehi_read_object(r, at, configuration_member, out);
     if (rc == ECSHIST_OK)
         out->document = ehi_slice(start, (size_t)(r->cursor.next - start));
@@ -391,8 +392,8 @@ int ehi_read_observed(struct ehi_reader *r, const struct ehi_place *at, struct e
                                    .finished_at_us = EHI_TIME_NONE,
                                    .stopped_at_us = EHI_TIME_NONE,
                                    .updated_at_us = EHI_TIME_NONE,
-                                   .rollback_started_at_us = EHI_TIME_NONE,
-                                   .configuration = ehi_configuration_default()};
+                                   .rollback_started_at_us = EHI_TIME_NONE};
+    ehi_configuration_default(&out->configuration);
     struct observing o = {.view = out};
     int rc = ehi_read_object(r, at, observed_member, &o);
     if (rc != ECSHIST_OK)

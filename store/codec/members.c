@@ -56,29 +56,21 @@ static int read_kind(struct ehi_reader *r, const struct ehi_place *at, enum ehi_
     return ECSHIST_OK;
 }
 
-int ehi_read_members(struct ehi_reader *r, const struct ehi_place *at, uint32_t count,
-                     ehi_member_fn member, void *into)
+int ehi_read_key(struct ehi_reader *r, int *number)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        struct ehi_member_key key;
-        r->member_start = r->cursor.next;
-        if (!ehi_cursor_key(&r->cursor, &key))
-            return ehi_refuse_malformed(r);
-        struct ehi_place here = {at, key.number, 0};
-        int rc = member(r, &here, into);
-        if (rc != ECSHIST_OK)
-            return rc;
-    }
-    ehi_cursor_close(&r->cursor);
+    struct ehi_member_key key;
+    if (!ehi_cursor_key(&r->cursor, &key))
+        return ehi_refuse_malformed(r);
+    *number = key.number;
     return ECSHIST_OK;
 }
 
-int ehi_read_object(struct ehi_reader *r, const struct ehi_place *at, ehi_member_fn member,
-                    void *into)
+int ehi_open_object_at(struct ehi_reader *r, const struct ehi_place *at, uint32_t *out_count)
 {
     struct ehi_value map;
     int rc = read_kind(r, at, EHI_VALUE_MAP, "an object", &map);
-    return rc == ECSHIST_OK ? ehi_read_members(r, at, map.count, member, into) : rc;
+    *out_count = map.count;
+    return rc;
 }
 
 int ehi_read_past(struct ehi_reader *r)
@@ -147,6 +139,8 @@ int ehi_leftovers_map(struct ehi_reader *r, const struct ehi_leftovers *leftover
 int ehi_read_text(struct ehi_reader *r, const struct ehi_place *at, struct ehi_slice *out)
 {
     struct ehi_value value;
+    if (ehi_cursor_plain_text(&r->cursor, out))
+        return ECSHIST_OK;
     int rc = read_kind(r, at, EHI_VALUE_STRING, "a string", &value);
     if (rc == ECSHIST_OK)
         *out = value.u.string;
@@ -177,6 +171,8 @@ int ehi_read_bool(struct ehi_reader *r, const struct ehi_place *at, bool *out)
 int ehi_read_integer(struct ehi_reader *r, const struct ehi_place *at, int64_t *out)
 {
     struct ehi_value value;
+    if (ehi_cursor_small_integer(&r->cursor, out))
+        return ECSHIST_OK;
     int rc = read_kind(r, at, EHI_VALUE_INT, "an integer", &value);
     if (rc == ECSHIST_OK)
         *out = value.u.integer;
@@ -186,6 +182,8 @@ int ehi_read_integer(struct ehi_reader *r, const struct ehi_place *at, int64_t *
 int ehi_read_count(struct ehi_reader *r, const struct ehi_place *at, int64_t *out)
 {
     int64_t count;
+    if (ehi_cursor_small_integer(&r->cursor, out)) /* and so it is in range */
+        return ECSHIST_OK;
     int rc = ehi_read_integer(r, at, &count);
     if (rc != ECSHIST_OK)
         return rc;
@@ -236,21 +234,24 @@ int ehi_read_enum(struct ehi_reader *r, const struct ehi_place *at, enum ehi_enu
     return ECSHIST_OK;
 }
 
-static int read_arn(struct ehi_reader *r, const struct ehi_place *at, enum ehi_arn_kind kind,
-                    struct ehi_arn *out)
+static int parse_arn(struct ehi_reader *r, const struct ehi_place *at, enum ehi_arn_kind kind,
+                     struct ehi_slice text, struct ehi_arn *out)
 {
-    struct ehi_slice text;
-    int rc = ehi_read_text(r, at, &text);
-    if (rc != ECSHIST_OK)
-        return rc;
-    rc = ehi_arn_parse_as(kind, text, out, r->error);
+    int rc = ehi_arn_parse_as(kind, text, out, r->error);
     return rc == ECSHIST_OK ? rc : refuse_at(r, at, rc);
 }
 
 int ehi_read_revision_arn(struct ehi_reader *r, const struct ehi_place *at, struct ehi_slice *out)
 {
     struct ehi_arn arn;
-    int rc = read_arn(r, at, EHI_ARN_REVISION, &arn);
+    struct ehi_slice text;
+    int rc = ehi_read_text(r, at, &text);
+    if (rc == ECSHIST_OK && ehi_arn_is_sibling(text, EHI_ARN_REVISION, r->subject)) {
+        *out = text;
+        return ECSHIST_OK;
+    }
+    if (rc == ECSHIST_OK)
+        rc = parse_arn(r, at, EHI_ARN_REVISION, text, &arn);
     if (rc != ECSHIST_OK)
         return rc;
     if (!ehi_arn_same_service(&arn, r->subject))
@@ -262,7 +263,14 @@ int ehi_read_revision_arn(struct ehi_reader *r, const struct ehi_place *at, stru
 int ehi_read_task_arn(struct ehi_reader *r, const struct ehi_place *at, struct ehi_slice *out)
 {
     struct ehi_arn arn;
-    int rc = read_arn(r, at, EHI_ARN_TASK, &arn);
+    struct ehi_slice text;
+    int rc = ehi_read_text(r, at, &text);
+    if (rc == ECSHIST_OK && ehi_arn_is_sibling(text, EHI_ARN_TASK, r->subject)) {
+        *out = text;
+        return ECSHIST_OK;
+    }
+    if (rc == ECSHIST_OK)
+        rc = parse_arn(r, at, EHI_ARN_TASK, text, &arn);
     if (rc != ECSHIST_OK)
         return rc;
     if (!ehi_arn_same_cluster(&arn, r->subject))
@@ -288,7 +296,10 @@ static enum ehi_arn_kind kind_of_key(int key)
 int ehi_read_agreeing_arn(struct ehi_reader *r, const struct ehi_place *at)
 {
     struct ehi_arn arn;
-    int rc = read_arn(r, at, kind_of_key(at->key), &arn);
+    struct ehi_slice text;
+    int rc = ehi_read_text(r, at, &text);
+    if (rc == ECSHIST_OK)
+        rc = parse_arn(r, at, kind_of_key(at->key), text, &arn);
     if (rc != ECSHIST_OK)
         return rc;
     bool agrees = arn.kind == r->subject->kind ? ehi_slice_equal(arn.text, r->subject->text)
@@ -301,8 +312,10 @@ int ehi_read_agreeing_arn(struct ehi_reader *r, const struct ehi_place *at)
 int ehi_open_list(struct ehi_reader *r, const struct ehi_place *at, uint32_t most, const char *what,
                   uint32_t *out_count)
 {
-    struct ehi_value list;
-    int rc = read_kind(r, at, EHI_VALUE_ARRAY, "a list", &list);
+    struct ehi_value list = {.count = 0};
+    int rc = ECSHIST_OK;
+    if (!ehi_cursor_small_array(&r->cursor, &list.count))
+        rc = read_kind(r, at, EHI_VALUE_ARRAY, "a list", &list);
     if (rc != ECSHIST_OK)
         return rc;
     if (list.count > most)

@@ -36,12 +36,45 @@ int ehi_refuse_malformed(struct ehi_reader *reader);
 
 /* Reads one member's value into `into`: at->key says which member it is. */
 typedef int (*ehi_member_fn)(struct ehi_reader *reader, const struct ehi_place *at, void *into);
+/* The number of the next member's name, EHI_KEY_UNKNOWN where it has none. */
+int ehi_read_key(struct ehi_reader *reader, int *number);
+/* A map's head. */
+int ehi_open_object_at(struct ehi_reader *reader, const struct ehi_place *at, uint32_t *out_count);
+static inline int ehi_open_object(struct ehi_reader *reader, const struct ehi_place *at,
+                                  uint32_t *out_count)
+{
+    if (ehi_cursor_small_map(&reader->cursor, out_count))
+        return ECSHIST_OK;
+    return ehi_open_object_at(reader, at, out_count);
+}
+
+/* The members of a map whose head has been read. Here, so that `member` needs no call by address. */
+static inline int ehi_read_members(struct ehi_reader *reader, const struct ehi_place *at,
+                                   uint32_t count, ehi_member_fn member, void *into)
+{
+    struct ehi_place here = {at, EHI_KEY_UNKNOWN, 0};
+    for (uint32_t i = 0; i < count; i++) {
+        reader->member_start = reader->cursor.next;
+        int rc = ehi_cursor_small_key(&reader->cursor, &here.key) ? ECSHIST_OK
+                                                                  : ehi_read_key(reader, &here.key);
+        if (rc == ECSHIST_OK)
+            rc = member(reader, &here, into);
+        if (rc != ECSHIST_OK)
+            return rc;
+    }
+    ehi_cursor_close(&reader->cursor);
+    return ECSHIST_OK;
+}
+
 /* An object: `member` is called for each of its members. */
-int ehi_read_object(struct ehi_reader *reader, const struct ehi_place *at, ehi_member_fn member,
-                    void *into);
-/* The members of a map whose head has been read. */
-int ehi_read_members(struct ehi_reader *reader, const struct ehi_place *at, uint32_t count,
-                     ehi_member_fn member, void *into);
+static inline int ehi_read_object(struct ehi_reader *reader, const struct ehi_place *at,
+                                  ehi_member_fn member, void *into)
+{
+    uint32_t count;
+    int rc = ehi_open_object(reader, at, &count);
+    return rc == ECSHIST_OK ? ehi_read_members(reader, at, count, member, into) : rc;
+}
+
 /* A member that is of no interest. */
 int ehi_read_past(struct ehi_reader *reader);
 
@@ -100,7 +133,7 @@ int ehi_read_summary(struct ehi_reader *reader, const struct ehi_place *at,
                      struct ehi_summary_update *out);
 int ehi_read_hook(struct ehi_reader *reader, const struct ehi_place *at, struct ehi_hook *out);
 /* What holds where no configuration is given. */
-struct ehi_configuration ehi_configuration_default(void);
+void ehi_configuration_default(struct ehi_configuration *out);
 int ehi_read_configuration(struct ehi_reader *reader, const struct ehi_place *at,
                            struct ehi_configuration *out);
 /* A ServiceDeployment, as the view that it states. */

@@ -30,7 +30,27 @@ int ehi_packer_end(const struct ehi_packer *packer)
     return packer->failed ? ECSHIST_NO_MEMORY : ECSHIST_OK;
 }
 
-/* What the packer's functions return is write_bytes' word, which is in `failed` already. */
+/* Room for `length` bytes, and the buffer goes behind them; NULL where memory is out. */
+static uint8_t *take_room(struct ehi_packer *packer, size_t length)
+{
+    struct ehi_buffer *out = packer->out;
+    if (length > out->capacity - out->length && ehi_buffer_reserve(out, length) != ECSHIST_OK) {
+        packer->failed = true;
+        return NULL;
+    }
+    uint8_t *room = out->data + out->length;
+    out->length += length;
+    return room;
+}
+
+static void put_byte(struct ehi_packer *packer, unsigned byte)
+{
+    uint8_t *room = take_room(packer, 1);
+    if (room != NULL)
+        *room = (uint8_t)byte;
+}
+
+/* The small ones are written here, byte for byte as msgpack-c would. What the packer's functions return is write_bytes' word, which is in `failed` already. */
 
 void ehi_pack_nil(struct ehi_packer *packer)
 {
@@ -47,7 +67,10 @@ void ehi_pack_bool(struct ehi_packer *packer, bool boolean)
 
 void ehi_pack_int(struct ehi_packer *packer, int64_t integer)
 {
-    msgpack_pack_int64(&packer->msgpack, integer);
+    if (integer >= 0 && integer < 0x80)
+        put_byte(packer, (unsigned)integer);
+    else
+        msgpack_pack_int64(&packer->msgpack, integer);
 }
 
 void ehi_pack_real(struct ehi_packer *packer, double real)
@@ -55,11 +78,27 @@ void ehi_pack_real(struct ehi_packer *packer, double real)
     msgpack_pack_double(&packer->msgpack, real);
 }
 
+static void put_short_text(struct ehi_packer *packer, struct ehi_slice text)
+{
+    size_t head = text.length < 0x20 ? 1 : 2;
+    uint8_t *room = take_room(packer, head + text.length);
+    if (room == NULL)
+        return;
+    room[0] = head == 1 ? (uint8_t)(0xa0 | text.length) : 0xd9;
+    if (head == 2)
+        room[1] = (uint8_t)text.length;
+    if (text.length != 0)
+        memcpy(room + head, text.data, text.length);
+}
+
 void ehi_pack_text(struct ehi_packer *packer, struct ehi_slice text)
 {
+    if (text.length < 0x100) {
+        put_short_text(packer, text);
+        return;
+    }
     msgpack_pack_str(&packer->msgpack, text.length);
-    if (text.length != 0)
-        msgpack_pack_str_body(&packer->msgpack, text.data, text.length);
+    msgpack_pack_str_body(&packer->msgpack, text.data, text.length);
 }
 
 void ehi_pack_text_parts(struct ehi_packer *packer, const struct ehi_slice *parts, size_t count)
@@ -74,12 +113,18 @@ void ehi_pack_text_parts(struct ehi_packer *packer, const struct ehi_slice *part
 
 void ehi_pack_array(struct ehi_packer *packer, uint32_t count)
 {
-    msgpack_pack_array(&packer->msgpack, count);
+    if (count < 0x10)
+        put_byte(packer, 0x90 | count);
+    else
+        msgpack_pack_array(&packer->msgpack, count);
 }
 
 void ehi_pack_map(struct ehi_packer *packer, uint32_t count)
 {
-    msgpack_pack_map(&packer->msgpack, count);
+    if (count < 0x10)
+        put_byte(packer, 0x80 | count);
+    else
+        msgpack_pack_map(&packer->msgpack, count);
 }
 
 void ehi_pack_key(struct ehi_packer *packer, struct ehi_slice name)

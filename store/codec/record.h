@@ -28,7 +28,7 @@ bool ehi_record_intact(struct ehi_slice bytes, uint64_t seed);
 /*
  * Decodes and checks everything in spec sections 2 and 3: types, ARNs, bounds, one service
  * throughout. `record` is exactly one record; lists come from the arena, all else borrows from the
- * record. INVALID, LIMIT (place: the member), NO_MEMORY.
+ * record. Where it fails, *out is anything. INVALID, LIMIT (place: the member), NO_MEMORY.
  */
 int ehi_event_decode(struct ehi_slice record, struct ehi_arena *arena, struct ehi_event *out,
                      struct ecshist_error *error) ECSHIST_CHECKED;

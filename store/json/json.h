@@ -7,7 +7,8 @@
 #include "model/value.h"
 
 /*
- * Parses one JSON object, all of the text but white space around it. INVALID (place: "column N",
+ * Parses one JSON object, all of the text but white space around it. Strings and names without an escape borrow from the
+ * text, so that the value lives no longer than it. INVALID (place: "column N",
  * message for a person: invalid UTF-8, a duplicate member, NUL in a string, an integer over 64 bits
  * …), LIMIT (size, nesting), NO_MEMORY.
  */

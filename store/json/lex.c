@@ -1,6 +1,9 @@
 #include "json/lex.h"
 
+#include "base/scan.h"
+
 #include <errno.h>
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 #include <stdarg.h>
@@ -117,7 +120,7 @@ int ehi_json_fail_here(const struct json_reader *r, const char *what)
     return ehi_json_fail(r, end, ECSHIST_INVALID, "%s", what);
 }
 
-int ehi_json_peek(struct json_reader *r)
+int ehi_json_pass_space(struct json_reader *r)
 {
     while (r->at < r->length && (r->text[r->at] == ' ' || r->text[r->at] == '\t' ||
                                  r->text[r->at] == '\n' || r->text[r->at] == '\r'))
@@ -161,7 +164,10 @@ static int check_string(const struct json_reader *r, size_t *end, bool *escapes)
 {
     size_t i = r->at + 1;
     *escapes = false;
-    while (i < r->length && r->text[i] != '"') {
+    for (;;) {
+        i += ehi_json_run(r->text + i, r->length - i);
+        if (i >= r->length || r->text[i] == '"')
+            break;
         uint8_t c = r->text[i];
         if (c == '\\') {
             int rc = check_escape(r, &i);
@@ -175,7 +181,7 @@ static int check_string(const struct json_reader *r, size_t *end, bool *escapes)
         if (c < 0x20)
             return ehi_json_fail(r, i, ECSHIST_INVALID, "not valid JSON: control character 0x%x",
                                  c);
-        size_t bytes = c < 0x80 ? 1 : character_bytes(r, i);
+        size_t bytes = character_bytes(r, i);
         if (bytes == 0)
             return ehi_json_fail(r, i, ECSHIST_INVALID, "not valid UTF-8");
         i += bytes;
@@ -254,27 +260,31 @@ static int unescape(const struct json_reader *r, size_t end, uint8_t *to, size_t
     return ECSHIST_OK;
 }
 
-int ehi_json_read_string(struct json_reader *r, struct ehi_slice *out)
+/* With escapes in it, up to the quote at `end`. */
+static int copy_unescaped(const struct json_reader *r, size_t end, struct ehi_slice *out)
 {
-    size_t end = 0, length;
-    bool escapes;
-    int rc = check_string(r, &end, &escapes);
-    if (rc != ECSHIST_OK)
-        return rc;
-    length = end - r->at - 1;
-    uint8_t *copy = ehi_arena_alloc(r->arena, length + 1);
+    size_t length = 0;
+    uint8_t *copy = ehi_arena_alloc(r->arena, end - r->at);
     if (copy == NULL)
         return ehi_fail_memory(r->error);
-    if (escapes)
-        rc = unescape(r, end, copy, &length);
-    else
-        memcpy(copy, r->text + r->at + 1, length);
-    if (rc != ECSHIST_OK)
-        return rc;
-    copy[length] = '\0';
-    *out = ehi_slice(copy, length);
-    r->at = end + 1;
-    return ECSHIST_OK;
+    int rc = unescape(r, end, copy, &length);
+    if (rc == ECSHIST_OK)
+        *out = ehi_slice(copy, length);
+    return rc;
+}
+
+int ehi_json_read_string(struct json_reader *r, struct ehi_slice *out)
+{
+    size_t end = 0;
+    bool escapes;
+    int rc = check_string(r, &end, &escapes);
+    if (rc == ECSHIST_OK && escapes)
+        rc = copy_unescaped(r, end, out);
+    else if (rc == ECSHIST_OK)
+        *out = ehi_slice(r->text + r->at + 1, end - r->at - 1);
+    if (rc == ECSHIST_OK)
+        r->at = end + 1;
+    return rc;
 }
 
 /* -- numbers ----------------------------------------------------------------------------------- */
@@ -369,8 +379,53 @@ static int read_real(const struct json_reader *r, size_t end, struct ehi_value *
     return isfinite(out->u.real) ? ECSHIST_OK : fail_large(r, end);
 }
 
+enum { FEW_DIGITS = 18 }; /* below 10^18, so that nothing runs over */
+
+/*
+ * What most numbers are: few digits, a point maybe, no exponent. A real is exact where its digits make an integer that a
+ * double can hold: then it is one division of two exact numbers, and that is rounded as strtod would. False: nothing was done.
+ */
+static bool read_short_number(struct json_reader *r, struct ehi_value *out)
+{
+    static const double tens[FEW_DIGITS + 1] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,
+                                                1e7,  1e8,  1e9,  1e10, 1e11, 1e12, 1e13,
+                                                1e14, 1e15, 1e16, 1e17, 1e18};
+    size_t start = r->at + (r->text[r->at] == '-'), point = SIZE_MAX, i = start;
+    uint64_t digits = 0;
+    for (; i < r->length && i - start <= FEW_DIGITS; i++) {
+        uint8_t c = r->text[i];
+        if (c == '.' && point == SIZE_MAX)
+            point = i;
+        else if (c >= '0' && c <= '9')
+            digits = digits * 10 + (c - '0');
+        else
+            break;
+    }
+    bool real = point != SIZE_MAX;
+    size_t whole = (real ? point : i) - start, fraction = real ? i - point - 1 : 0;
+    bool begins_with_zero = start < r->length && r->text[start] == '0';
+    if (whole == 0 || (real && fraction == 0) || (whole > 1 && begins_with_zero) ||
+        i - start > FEW_DIGITS)
+        return false;
+    if (i < r->length && (r->text[i] == '.' || (r->text[i] | 0x20) == 'e'))
+        return false;
+    if (real && (FLT_EVAL_METHOD != 0 || digits > UINT64_C(1) << DBL_MANT_DIG))
+        return false;
+    bool negative = start > r->at;
+    out->kind = real ? EHI_VALUE_DOUBLE : EHI_VALUE_INT;
+    out->count = 0;
+    if (real)
+        out->u.real = (negative ? -(double)digits : (double)digits) / tens[fraction];
+    else
+        out->u.integer = negative ? -(int64_t)digits : (int64_t)digits;
+    r->at = i;
+    return true;
+}
+
 int ehi_json_read_number(struct json_reader *r, struct ehi_value *out)
 {
+    if (read_short_number(r, out))
+        return ECSHIST_OK;
     size_t end;
     bool real;
     if (!find_end(r, &end, &real)) {

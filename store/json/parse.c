@@ -15,19 +15,24 @@
 /* Of the object that is open: in few members one looks at all, in many by hash. */
 struct names {
     size_t first;    /* its first member in what is pending */
+    uint64_t met;    /* a bit for each look that a name has had */
     uint32_t *slots; /* number of a member + 1; 0: free. NULL: not in use yet */
     size_t slot_count;
 };
 enum { FEW_NAMES = 16 };
 
-static struct ehi_member *pending_at(const struct json_reader *r, size_t i)
+static struct ehi_slice pending_name(const struct json_reader *r, const struct names *names,
+                                     size_t i)
 {
-    return (struct ehi_member *)(void *)r->pending.data + i;
+    return r->pending.members[names->first + i].name;
 }
 
-static size_t pending_count(const struct json_reader *r)
+/* Equal names look alike, others seldom do: most often there is nothing to compare. */
+static inline uint64_t look_of(struct ehi_slice name)
 {
-    return r->pending.length / sizeof(struct ehi_member);
+    if (name.length == 0)
+        return 1;
+    return UINT64_C(1) << ((name.length * 7 + name.data[name.length - 1] * 3u + name.data[0]) & 63);
 }
 
 /* The slot of a name: where it is, or where it would be. */
@@ -36,7 +41,7 @@ static uint32_t *slot_of(const struct json_reader *r, const struct names *names,
 {
     size_t i = ehi_hash64(name.data, name.length, 0) & (names->slot_count - 1);
     while (names->slots[i] != 0 &&
-           !ehi_slice_equal(pending_at(r, names->first + names->slots[i] - 1)->name, name))
+           !ehi_slice_equal(pending_name(r, names, names->slots[i] - 1), name))
         i = (i + 1) & (names->slot_count - 1);
     return &names->slots[i];
 }
@@ -51,7 +56,7 @@ static bool grow_slots(const struct json_reader *r, struct names *names, size_t 
     names->slots = slots;
     names->slot_count = slot_count;
     for (size_t i = 0; i < count; i++)
-        *slot_of(r, names, pending_at(r, names->first + i)->name) = (uint32_t)i + 1;
+        *slot_of(r, names, pending_name(r, names, i)) = (uint32_t)i + 1;
     return true;
 }
 
@@ -59,11 +64,14 @@ static bool grow_slots(const struct json_reader *r, struct names *names, size_t 
 static int note_name(const struct json_reader *r, struct names *names, struct ehi_slice name,
                      bool *is_new)
 {
-    size_t count = pending_count(r) - names->first;
+    size_t count = r->pending.count - names->first;
     *is_new = true;
     if (count < FEW_NAMES) {
-        for (size_t i = 0; i < count && *is_new; i++)
-            *is_new = !ehi_slice_equal(pending_at(r, names->first + i)->name, name);
+        uint64_t look = look_of(name);
+        bool met = (names->met & look) != 0;
+        names->met |= look;
+        for (size_t i = 0; met && i < count && *is_new; i++)
+            *is_new = !ehi_slice_equal(pending_name(r, names, i), name);
         return ECSHIST_OK;
     }
     if (count * 2 >= names->slot_count && !grow_slots(r, names, count))
@@ -90,14 +98,61 @@ static int fail_twice(const struct json_reader *r, size_t start)
 
 /* -- arrays and objects ------------------------------------------------------------------------ */
 
-static int read_value(struct json_reader *r, struct ehi_value *out);
+static int read_object(struct json_reader *r, struct ehi_value *out);
+static int read_array(struct json_reader *r, struct ehi_value *out);
 
-static int push(struct json_reader *r, struct ehi_slice name, const struct ehi_value *value)
+/* What is neither array nor object; c: its first character, -1 where the text ends. */
+static inline int read_scalar(struct json_reader *r, int c, struct ehi_value *out)
 {
-    struct ehi_member member = {name, *value};
-    if (ehi_buffer_append(&r->pending, &member, sizeof(member)) != ECSHIST_OK)
+    switch (c) {
+    case '"':
+        out->kind = EHI_VALUE_STRING;
+        out->count = 0;
+        return ehi_json_read_string(r, &out->u.string);
+    case 't':
+    case 'f':
+    case 'n':
+        return ehi_json_read_word(r, out);
+    default:
+        if (c == '-' || (c >= '0' && c <= '9'))
+            return ehi_json_read_number(r, out);
+        return ehi_json_fail_here(r, "not valid JSON: invalid token");
+    }
+}
+
+static int grow_pending(struct json_reader *r)
+{
+    struct json_pending *p = &r->pending;
+    size_t capacity = p->capacity * 2;
+    struct ehi_member *members = realloc(p->owned ? p->members : NULL, capacity * sizeof(*members));
+    if (members == NULL)
         return ehi_fail_memory(r->error);
+    if (!p->owned)
+        memcpy(members, p->members, p->count * sizeof(*members));
+    *p = (struct json_pending){members, p->count, capacity, true};
     return ECSHIST_OK;
+}
+
+/*
+ * Makes room for one more, which is filled where it lies: a struct that is copied right after its fields were written makes
+ * the processor wait for them. What is read within it may move the list, so that it is named by its number from then on.
+ */
+static inline int make_room(struct json_reader *r)
+{
+    return r->pending.count < r->pending.capacity ? ECSHIST_OK : grow_pending(r);
+}
+
+/* The value of the last one in the list, at its first character. */
+static int read_into_last(struct json_reader *r)
+{
+    size_t index = r->pending.count - 1;
+    int c = r->at < r->length ? r->text[r->at] : -1;
+    if (c != '{' && c != '[')
+        return read_scalar(r, c, &r->pending.members[index].value);
+    struct ehi_value value = {.kind = EHI_VALUE_NULL};
+    int rc = c == '{' ? read_object(r, &value) : read_array(r, &value);
+    r->pending.members[index].value = value;
+    return rc;
 }
 
 /* At a bracket: goes behind it. */
@@ -125,15 +180,16 @@ static int pass_comma(struct json_reader *r, char bracket, bool *closed)
 
 static int read_items(struct json_reader *r)
 {
-    struct ehi_value item;
     bool closed = ehi_json_peek(r) == ']';
     if (closed)
         r->at++;
     while (!closed) {
         (void)ehi_json_peek(r);
-        int rc = read_value(r, &item);
-        if (rc == ECSHIST_OK)
-            rc = push(r, EHI_SLICE_EMPTY, &item);
+        int rc = make_room(r);
+        if (rc != ECSHIST_OK)
+            return rc;
+        r->pending.count++;
+        rc = read_into_last(r);
         if (rc == ECSHIST_OK)
             rc = pass_comma(r, ']', &closed);
         if (rc != ECSHIST_OK)
@@ -144,19 +200,19 @@ static int read_items(struct json_reader *r)
 
 static int read_array(struct json_reader *r, struct ehi_value *out)
 {
-    size_t first = pending_count(r);
+    size_t first = r->pending.count;
     int rc = open_bracket(r);
     if (rc == ECSHIST_OK)
         rc = read_items(r);
     if (rc != ECSHIST_OK)
         return rc;
-    size_t count = pending_count(r) - first;
-    struct ehi_value *items = ehi_arena_array(r->arena, count, sizeof(*items));
+    size_t count = r->pending.count - first;
+    struct ehi_value *items = ehi_arena_alloc(r->arena, count * sizeof(*items));
     if (items == NULL)
         return ehi_fail_memory(r->error);
     for (size_t i = 0; i < count; i++)
-        items[i] = pending_at(r, first + i)->value;
-    r->pending.length = first * sizeof(struct ehi_member);
+        items[i] = r->pending.members[first + i].value;
+    r->pending.count = first;
     r->depth--;
     *out = (struct ehi_value){.kind = EHI_VALUE_ARRAY, .count = (uint32_t)count, .u.items = items};
     return ECSHIST_OK;
@@ -178,17 +234,17 @@ static int read_name(struct json_reader *r, struct names *names, struct ehi_slic
 
 static int read_member(struct json_reader *r, struct names *names)
 {
-    struct ehi_slice name;
-    struct ehi_value value;
-    int rc = read_name(r, names, &name);
+    int rc = make_room(r);
+    if (rc == ECSHIST_OK)
+        rc = read_name(r, names, &r->pending.members[r->pending.count].name);
     if (rc != ECSHIST_OK)
         return rc;
     if (ehi_json_peek(r) != ':')
         return ehi_json_fail_here(r, "not valid JSON: ':' expected");
     r->at++;
     (void)ehi_json_peek(r);
-    rc = read_value(r, &value);
-    return rc == ECSHIST_OK ? push(r, name, &value) : rc;
+    r->pending.count++;
+    return read_into_last(r);
 }
 
 static int read_members(struct json_reader *r, struct names *names)
@@ -208,47 +264,24 @@ static int read_members(struct json_reader *r, struct names *names)
 
 static int read_object(struct json_reader *r, struct ehi_value *out)
 {
-    struct names names = {.first = pending_count(r)};
+    struct names names = {.first = r->pending.count};
     int rc = open_bracket(r);
     if (rc == ECSHIST_OK)
         rc = read_members(r, &names);
     free(names.slots);
     if (rc != ECSHIST_OK)
         return rc;
-    size_t count = pending_count(r) - names.first;
-    struct ehi_member *members = ehi_arena_array(r->arena, count, sizeof(*members));
+    size_t count = r->pending.count - names.first;
+    struct ehi_member *members = ehi_arena_alloc(r->arena, count * sizeof(*members));
     if (members == NULL)
         return ehi_fail_memory(r->error);
     if (count != 0)
-        memcpy(members, pending_at(r, names.first), count * sizeof(*members));
-    r->pending.length = names.first * sizeof(struct ehi_member);
+        memcpy(members, r->pending.members + names.first, count * sizeof(*members));
+    r->pending.count = names.first;
     r->depth--;
     *out =
         (struct ehi_value){.kind = EHI_VALUE_MAP, .count = (uint32_t)count, .u.members = members};
     return ECSHIST_OK;
-}
-
-/* Depth is bounded by open_bracket. */
-static int read_value(struct json_reader *r, struct ehi_value *out)
-{
-    int c = r->at < r->length ? r->text[r->at] : -1;
-    switch (c) {
-    case '{':
-        return read_object(r, out);
-    case '[':
-        return read_array(r, out);
-    case '"':
-        *out = (struct ehi_value){.kind = EHI_VALUE_STRING};
-        return ehi_json_read_string(r, &out->u.string);
-    case 't':
-    case 'f':
-    case 'n':
-        return ehi_json_read_word(r, out);
-    default:
-        if (c == '-' || (c >= '0' && c <= '9'))
-            return ehi_json_read_number(r, out);
-        return ehi_json_fail_here(r, "not valid JSON: invalid token");
-    }
 }
 
 static int read_text(struct json_reader *r, struct ehi_value *out)
@@ -264,17 +297,24 @@ static int read_text(struct json_reader *r, struct ehi_value *out)
     return rc;
 }
 
+enum { FIRST_MEMBERS = 64 }; /* on the stack: more of them need memory */
+
 int ehi_json_parse(const char *text, size_t length, struct ehi_arena *arena, struct ehi_value *out,
                    struct ecshist_error *error)
 {
     if (length > ECSHIST_MAX_JSON_BYTES)
         return ehi_fail(error, ECSHIST_LIMIT, "a JSON text longer than %u bytes",
                         ECSHIST_MAX_JSON_BYTES);
-    struct json_reader r = {
-        .text = (const uint8_t *)text, .length = length, .arena = arena, .error = error};
+    struct ehi_member first[FIRST_MEMBERS];
+    struct json_reader r = {.text = (const uint8_t *)text,
+                            .length = length,
+                            .arena = arena,
+                            .pending = {first, 0, FIRST_MEMBERS, false},
+                            .error = error};
     struct ehi_value value;
     int rc = read_text(&r, &value);
-    ehi_buffer_free(&r.pending);
+    if (r.pending.owned)
+        free(r.pending.members);
     if (rc == ECSHIST_OK)
         *out = value;
     return rc;

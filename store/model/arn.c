@@ -5,6 +5,9 @@
  */
 #include "model/arn.h"
 
+#include "base/scan.h"
+
+#include <assert.h>
 #include <ecshist/limits.h>
 
 enum { ACCOUNT_DIGITS = 12 };
@@ -145,18 +148,237 @@ static const char *parse_resource(struct cursor *c, struct ehi_arn *arn)
     return *c->next == '/' ? form : "names are of A-Z a-z 0-9 _ - only";
 }
 
+/* -- the fast way ------------------------------------------------------------------------------ */
+
+#if EHI_SCAN_SSE2
+
+/*
+ * Takes what is an ARN, and nothing else: whatever it has doubts about is the slow way's, which also has the words for
+ * what is wrong. Where the parts end is found 16 bytes at once: at what is no character of a name.
+ */
+enum { FAST_LEAST = 48, FAST_MOST = 256 };
+
+/* A bit for each of 16 bytes: no A-Z a-z 0-9 _ - */
+static inline unsigned separators16(const uint8_t *p)
+{
+    __m128i v = ehi_load16(p);
+    /* A range as one comparison: moved down to the least signed bytes. */
+    __m128i letter = _mm_add_epi8(_mm_or_si128(v, _mm_set1_epi8(0x20)), _mm_set1_epi8(128 - 'a'));
+    __m128i digit = _mm_add_epi8(v, _mm_set1_epi8(128 - '0'));
+    __m128i is_letter = _mm_cmplt_epi8(letter, _mm_set1_epi8(-128 + 26));
+    __m128i is_digit = _mm_cmplt_epi8(digit, _mm_set1_epi8(-128 + 10));
+    __m128i other =
+        _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('-')), _mm_cmpeq_epi8(v, _mm_set1_epi8('_')));
+    __m128i name = _mm_or_si128(_mm_or_si128(is_letter, is_digit), other);
+    return ~(unsigned)_mm_movemask_epi8(name) & 0xffff;
+}
+
+/* The same of what stands from `from` on, up to 16 bytes of it. The text itself has 16 or more. */
+static inline unsigned separators_from(struct ehi_slice text, size_t from)
+{
+    size_t left = text.length - from;
+    if (left >= 16)
+        return separators16(text.data + from);
+    return separators16(text.data + text.length - 16) >> (16 - left);
+}
+
+/*
+ * Where the separators are from `from` on: at most `most`. Returns how many; most + 1: there are more. By words of 64, since
+ * how many of them there are in each varies less than in 16, and a branch that varies costs more than the rest.
+ */
+static inline unsigned find_separators(struct ehi_slice text, size_t from, unsigned most,
+                                       uint8_t *at)
+{
+    unsigned count = 0;
+    for (size_t word = from; word < text.length; word += 64) {
+        size_t end = text.length - word < 64 ? text.length : word + 64;
+        uint64_t bits = 0;
+        for (size_t i = word; i < end; i += 16)
+            bits |= (uint64_t)separators_from(text, i) << (i - word);
+        for (; bits != 0; bits &= bits - 1) {
+            if (count == most)
+                return most + 1;
+            at[count++] = (uint8_t)(word + (unsigned)__builtin_ctzll(bits));
+        }
+    }
+    return count;
+}
+
+static inline bool twelve_digits(const uint8_t *p)
+{
+    return ehi_digits8(ehi_load8(p)) && ehi_digits8(ehi_load8(p + ACCOUNT_DIGITS - 8));
+}
+
+#define OWNER "arn:aws:ecs:"
+enum { OWNER_BYTES = sizeof(OWNER) - 1, LONGEST_REGION = 15 };
+static_assert(OWNER_BYTES == 8 + 4, "compared in two words");
+
+/* How long the region behind OWNER is, an account behind it; 0: not known. */
+static inline size_t fast_region(const uint8_t *p)
+{
+    const uint8_t *region = p + OWNER_BYTES;
+    if (memcmp(p, OWNER, 8) != 0 || memcmp(p + 8, &OWNER[8], 4) != 0)
+        return 0;
+    unsigned colon = separators16(region) | 1u << (LONGEST_REGION + 1);
+    unsigned bytes = (unsigned)__builtin_ctz(colon);
+    __m128i dashes = _mm_cmpeq_epi8(ehi_load16(region), _mm_set1_epi8('_'));
+    unsigned underscores = (unsigned)_mm_movemask_epi8(dashes) & ((1u << bytes) - 1);
+    const uint8_t *account = region + bytes + 1;
+    bool valid = bytes <= LONGEST_REGION && underscores == 0 && account[-1] == ':' &&
+                 twelve_digits(account) && account[ACCOUNT_DIGITS] == ':';
+    return valid ? bytes : 0;
+}
+
+#define BEGINS(text, left, literal)                                                                \
+    ((left) >= sizeof(literal) && memcmp(text, literal, sizeof(literal) - 1) == 0)
+
+/* The kind of what begins with this type and its slash; 0: none. */
+static inline int fast_kind(const uint8_t *type, size_t left)
+{
+    if (BEGINS(type, left, "service-deployment/"))
+        return EHI_ARN_DEPLOYMENT;
+    if (BEGINS(type, left, "service-revision/"))
+        return EHI_ARN_REVISION;
+    if (BEGINS(type, left, "service/"))
+        return EHI_ARN_SERVICE;
+    if (BEGINS(type, left, "task/"))
+        return EHI_ARN_TASK;
+    return BEGINS(type, left, "cluster/") ? EHI_ARN_CLUSTER : 0;
+}
+
+/* Where an ARN's names begin, and end: another one begins behind the end. */
+struct names {
+    size_t start, end[3];
+};
+
+/* From `start` on: one, and another one behind each slash. None is empty, and the id is not too long. */
+static inline bool fast_names(struct ehi_slice text, size_t start, int kind, struct names *out)
+{
+    uint8_t slash[2] = {0, 0};
+    unsigned more = (unsigned)kinds[kind].has_service + kinds[kind].has_id;
+    if (find_separators(text, start, more, slash) != more)
+        return false;
+    out->start = start;
+    out->end[0] = more > 0 ? slash[0] : text.length;
+    out->end[1] = more > 1 ? slash[1] : text.length;
+    out->end[2] = text.length;
+    if (out->end[0] == start || (more > 0 && text.data[slash[0]] != '/') ||
+        (more > 1 && text.data[slash[1]] != '/') || (more > 0 && out->end[1] == out->end[0] + 1) ||
+        (more > 1 && out->end[2] == out->end[1] + 1))
+        return false;
+    return !kinds[kind].has_id ||
+           text.length - out->end[more - 1] - 1 <= ECSHIST_MAX_RESOURCE_ID_BYTES;
+}
+
+static inline void put_slice(struct ehi_slice *out, const uint8_t *p, size_t from, size_t to)
+{
+    out->data = p + from;
+    out->length = to - from;
+}
+
+/* All at once, each field once: what is copied right after it was written in pieces stalls. */
+static inline void put_arn(struct ehi_arn *out, struct ehi_slice text, int kind, size_t region,
+                           const struct names *names)
+{
+    const uint8_t *p = text.data;
+    size_t account = OWNER_BYTES + region + 1;
+    unsigned id = kinds[kind].has_service ? 1 : 0; /* the name before it */
+    out->kind = (enum ehi_arn_kind)kind;
+    out->text = text;
+    put_slice(&out->partition, p, 4, OWNER_BYTES - 5);
+    put_slice(&out->region, p, OWNER_BYTES, account - 1);
+    put_slice(&out->account, p, account, account + ACCOUNT_DIGITS);
+    put_slice(&out->cluster, p, names->start, names->end[0]);
+    out->service.data = kinds[kind].has_service ? p + names->end[0] + 1 : NULL;
+    out->service.length = kinds[kind].has_service ? names->end[1] - names->end[0] - 1 : 0;
+    out->id.data = kinds[kind].has_id ? p + names->end[id] + 1 : NULL;
+    out->id.length = kinds[kind].has_id ? text.length - names->end[id] - 1 : 0;
+}
+
+/* `wanted`: a kind, 0 for any. Where it returns false, nothing was done. */
+static inline bool parse_fast(struct ehi_slice text, int wanted, struct ehi_arn *out)
+{
+    struct names names;
+    if (text.length < FAST_LEAST || text.length >= FAST_MOST)
+        return false;
+    size_t region = fast_region(text.data);
+    size_t type = OWNER_BYTES + region + 1 + ACCOUNT_DIGITS + 1;
+    if (region == 0)
+        return false;
+    int kind = fast_kind(text.data + type, text.length - type);
+    if (kind == 0 || (wanted != 0 && kind != wanted) ||
+        !fast_names(text, type + kinds[kind].type_length + 1, kind, &names))
+        return false;
+    put_arn(out, text, kind, region, &names);
+    return true;
+}
+
+static bool ends_in_name(struct ehi_slice text, size_t from)
+{
+    unsigned wrong = 0;
+    for (size_t i = from; i < text.length; i += 16)
+        wrong |= separators_from(text, i);
+    return wrong == 0;
+}
+
+#else
+
+enum { FAST_LEAST = 48, FAST_MOST = 256 };
+
+static bool parse_fast(struct ehi_slice text, int wanted, struct ehi_arn *out)
+{
+    (void)text;
+    (void)wanted;
+    (void)out;
+    return false;
+}
+
+static bool ends_in_name(struct ehi_slice text, size_t from)
+{
+    struct cursor c = {text.data + from, text.data + text.length};
+    (void)take(&c, NAME);
+    return c.next == c.end;
+}
+
+#endif
+
+/* Goes over the part, if it stands at *at. */
+static inline bool pass(struct ehi_slice text, size_t *at, const void *part, size_t length)
+{
+    if (text.length - *at < length || !ehi_same_bytes(text.data + *at, part, length))
+        return false;
+    *at += length;
+    return true;
+}
+
+bool ehi_arn_is_sibling(struct ehi_slice text, enum ehi_arn_kind kind, const struct ehi_arn *of)
+{
+    const struct ehi_slice *last = kinds[kind].has_service ? &of->service : &of->cluster;
+    if (text.length < FAST_LEAST || text.length >= FAST_MOST || last->length == 0)
+        return false;
+    const uint8_t *owner_end = of->account.data + ACCOUNT_DIGITS + 1;
+    const uint8_t *names = of->cluster.data - 1; /* with its slash */
+    size_t at = 0;
+    if (!pass(text, &at, of->text.data, (size_t)(owner_end - of->text.data)) ||
+        !pass(text, &at, kinds[kind].type, kinds[kind].type_length) ||
+        !pass(text, &at, names, (size_t)(last->data + last->length - names)) ||
+        !pass(text, &at, "/", 1))
+        return false;
+    size_t id = text.length - at;
+    return id > 0 && id <= ECSHIST_MAX_RESOURCE_ID_BYTES && ends_in_name(text, at);
+}
+
+/* -- both -------------------------------------------------------------------------------------- */
+
+/* Where something is wrong, *out is anything. */
 static const char *parse(struct ehi_slice text, struct ehi_arn *out)
 {
     if (text.length == 0)
         return "it is empty";
     struct cursor c = {text.data, text.data + text.length};
-    struct ehi_arn arn = {.text = text};
-    const char *wrong = parse_owner(&c, &arn);
-    if (wrong == NULL)
-        wrong = parse_resource(&c, &arn);
-    if (wrong == NULL)
-        *out = arn;
-    return wrong;
+    *out = (struct ehi_arn){.text = text};
+    const char *wrong = parse_owner(&c, out);
+    return wrong == NULL ? parse_resource(&c, out) : wrong;
 }
 
 static int too_long(struct ecshist_error *error)
@@ -166,17 +388,23 @@ static int too_long(struct ecshist_error *error)
 
 int ehi_arn_parse(struct ehi_slice text, struct ehi_arn *out, struct ecshist_error *error)
 {
+    if (parse_fast(text, 0, out))
+        return ECSHIST_OK;
     if (text.length > ECSHIST_MAX_ARN_BYTES)
         return too_long(error);
-    const char *wrong = parse(text, out);
+    struct ehi_arn arn;
+    const char *wrong = parse(text, &arn);
     if (wrong != NULL)
         return ehi_fail(error, ECSHIST_INVALID, "not an ARN of ECS: %s", wrong);
+    *out = arn;
     return ECSHIST_OK;
 }
 
 int ehi_arn_parse_as(enum ehi_arn_kind kind, struct ehi_slice text, struct ehi_arn *out,
                      struct ecshist_error *error)
 {
+    if (parse_fast(text, (int)kind, out))
+        return ECSHIST_OK;
     if (text.length > ECSHIST_MAX_ARN_BYTES)
         return too_long(error);
     struct ehi_arn arn;

@@ -32,6 +32,11 @@ int ehi_arn_parse(struct ehi_slice text, struct ehi_arn *out, struct ecshist_err
 /* Parses and wants this kind: "not the ARN of a service revision: …". */
 int ehi_arn_parse_as(enum ehi_arn_kind kind, struct ehi_slice text, struct ehi_arn *out,
                      struct ecshist_error *error) ECSHIST_CHECKED;
+/*
+ * The ARN `of` with this kind's type, its own service (of a task: cluster) and any id at its end. So the text is a valid
+ * ARN of that kind, of the same service or cluster. False says nothing: it may be one all the same.
+ */
+bool ehi_arn_is_sibling(struct ehi_slice text, enum ehi_arn_kind kind, const struct ehi_arn *of);
 /* Same partition, region, account, cluster (and service where both have one). */
 bool ehi_arn_same_service(const struct ehi_arn *a, const struct ehi_arn *b);
 bool ehi_arn_same_cluster(const struct ehi_arn *a, const struct ehi_arn *b);

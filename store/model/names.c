@@ -1,5 +1,7 @@
 #include "model/names.h"
 
+#include "base/scan.h"
+
 #include <assert.h>
 #include <ecshist/query.h>
 
@@ -92,7 +94,8 @@ int ehi_enum_number(enum ehi_enum which, struct ehi_slice name)
 {
     for (int i = 0; i < enums[which].count; i++) {
         const struct name *known = &enums[which].names[i];
-        if (known->length == name.length && memcmp(known->text, name.data, name.length) == 0)
+        if (known->length == name.length &&
+            ehi_same_bytes((const uint8_t *)known->text, name.data, name.length))
             return i + 1;
     }
     return 0;

@@ -77,8 +77,10 @@ static int call_append(struct ingest_appender *appender, size_t count, unsigned 
     struct ecshist_append_options options = ECSHIST_APPEND_OPTIONS_INIT;
 
     options.flags = flags | (appender->lenient ? ECSHIST_APPEND_LENIENT : 0u);
-    for (size_t i = 0; i < count; i++) {
-        appender->results[i] = (struct ecshist_append_result)ECSHIST_APPEND_RESULT_INIT;
+    for (size_t i = 0; i < count; i++) { /* not the whole of it: that is 1 MB for each batch */
+        appender->results[i].size = sizeof(appender->results[i]);
+        appender->results[i].outcome = ECSHIST_OUTCOME_NONE;
+        appender->results[i].reason[0] = '\0';
     }
     if (appender->store == NULL) {
         for (size_t i = 0; i < count; i++) {

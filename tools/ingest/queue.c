@@ -58,6 +58,9 @@ struct ingest_batch *ingest_queue_room(struct ingest_queue *queue)
         batch = last_room(queue);
     }
     pthread_mutex_unlock(&queue->lock);
+    if (batch != NULL) {
+        empty_batch(batch);
+    }
     return batch;
 }
 
@@ -128,7 +131,6 @@ struct ingest_batch *ingest_queue_next(struct ingest_queue *queue)
 
 void ingest_queue_release(struct ingest_queue *queue)
 {
-    empty_batch(&queue->ring[queue->first]);
     pthread_mutex_lock(&queue->lock);
     queue->first = (queue->first + 1) % INGEST_QUEUE_LENGTH;
     queue->filled--;

@@ -52,7 +52,10 @@ bool ingest_queue_begin(struct ingest_queue *queue, size_t lines);
 /* Frees all, events that nobody took included. */
 void ingest_queue_end(struct ingest_queue *queue);
 
-/* For the one that fills: an empty batch, waited for. NULL: abandoned. */
+/*
+ * For the one that fills: an empty batch, waited for. NULL: abandoned. It is emptied here and not by the one that appends,
+ * which has the most to do.
+ */
 struct ingest_batch *ingest_queue_room(struct ingest_queue *queue);
 /* Hands over the batch that ingest_queue_room gave last, parsed. */
 void ingest_queue_put(struct ingest_queue *queue);
@@ -68,7 +71,7 @@ void ingest_queue_parsed(struct ingest_queue *queue, struct ingest_batch *batch)
 
 /* For the one that empties: the next batch, waited for. NULL: there is no more. */
 struct ingest_batch *ingest_queue_next(struct ingest_queue *queue);
-/* Gives the batch that ingest_queue_next gave last back, emptied here. */
+/* Gives the batch that ingest_queue_next gave last back. */
 void ingest_queue_release(struct ingest_queue *queue);
 /* Says that no more is wanted. */
 void ingest_queue_abandon(struct ingest_queue *queue);

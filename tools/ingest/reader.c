@@ -58,38 +58,41 @@ static bool is_stores_own(const struct ecshist_error *error)
            strncmp(error->message, type, sizeof(type) - 1) == 0;
 }
 
-/* False: the line is passed over. */
-static bool parse_line(const struct ingest_batch *batch, struct ingest_line *line)
+/* False: the line is passed over. The error is filled only where the line is no event. */
+static bool parse_line(const struct ingest_batch *batch, struct ingest_line *line,
+                       struct ecshist_error *error)
 {
-    struct ecshist_error error = ECSHIST_ERROR_INIT;
-
     if (line->refused || ecshist_event_from_json(batch->text + line->start, line->length,
-                                                 &line->event, &error) == ECSHIST_OK) {
+                                                 &line->event, error) == ECSHIST_OK) {
         return true;
     }
-    if (is_stores_own(&error)) {
+    if (is_stores_own(error)) {
         return false;
     }
     line->refused = true;
-    line->refusal = refusal_text(error.place, error.message);
+    line->refusal = refusal_text(error->place, error->message);
     return true;
 }
 
 /* Lines become events. stop_on_error: none behind the first that does not. True: all did. */
 static bool parse_batch(struct ingest_batch *batch, bool stop_on_error)
 {
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
     size_t kept = 0, count = batch->count;
     bool whole = true;
 
     for (size_t i = 0; i < count && (whole || !stop_on_error); i++) {
-        struct ingest_line line = batch->lines[i];
+        struct ingest_line *line = &batch->lines[i];
 
-        if (parse_line(batch, &line)) {
-            whole &= !line.refused;
-            batch->lines[kept++] = line;
-        } else {
+        if (!parse_line(batch, line, &error)) {
             batch->passed_over++;
+            continue;
         }
+        whole &= !line->refused;
+        if (kept != i) {
+            batch->lines[kept] = *line;
+        }
+        kept++;
     }
     batch->count = kept;
     return whole;
