@@ -1,7 +1,7 @@
 #include "api/internal.h"
+#include "base/process.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 ECSHIST_API const char *ecshist_version(void)
 {
@@ -10,7 +10,7 @@ ECSHIST_API const char *ecshist_version(void)
 
 int api_check_process(const struct ehi_store *store, struct ecshist_error *error)
 {
-    if (store->pid != getpid())
+    if (store->pid != ehi_process_id())
         return ehi_fail(error, ECSHIST_MISUSE,
                         "a store's handle is not usable in a forked child: open it anew there");
     return ECSHIST_OK;

@@ -31,8 +31,12 @@ static bool read_unsigned(struct ehi_cursor *c, unsigned bytes, uint64_t *out)
     if (left(c) < bytes)
         return malformed(c);
     uint64_t v = 0;
-    for (unsigned i = 0; i < bytes; i++)
-        v = v << 8 | c->next[i];
+    if (bytes == 8)
+        v = ehi_get_be64(c->next);
+    else {
+        for (unsigned i = 0; i < bytes; i++)
+            v = v << 8 | c->next[i];
+    }
     c->next += bytes;
     *out = v;
     return true;
@@ -110,22 +114,25 @@ static const uint8_t *sequence_end(const uint8_t *p, const uint8_t *end)
 }
 
 /*
- * Eight bytes at once: each 01 to 7f. (Borrow of the subtraction starts at a 00 byte at the
+ * Eight bytes at once: 0 where each is 01 to 7f. (Borrow of the subtraction starts at a 00 byte at the
  * earliest.)
  */
-static bool plain8(const uint8_t *p)
+static inline uint64_t odd8(const uint8_t *p)
 {
     uint64_t v;
     memcpy(&v, p, sizeof(v));
-    return ((v | (v - UINT64_C(0x0101010101010101))) & UINT64_C(0x8080808080808080)) == 0;
+    return (v | (v - UINT64_C(0x0101010101010101))) & UINT64_C(0x8080808080808080);
 }
 
-bool ehi_text_valid(struct ehi_slice text)
+static inline bool plain16(const uint8_t *p)
 {
-    const uint8_t *p = text.data;
-    const uint8_t *end = text.length == 0 ? p : p + text.length;
+    return (odd8(p) | odd8(p + 8)) == 0;
+}
+
+static bool valid_from(const uint8_t *p, const uint8_t *end)
+{
     while (p != end) {
-        if (end - p >= 8 && plain8(p)) {
+        if (end - p >= 8 && odd8(p) == 0) {
             p += 8;
         } else if (*p < 0x80) {
             if (*p == 0)
@@ -138,6 +145,20 @@ bool ehi_text_valid(struct ehi_slice text)
         }
     }
     return true;
+}
+
+bool ehi_text_valid(struct ehi_slice text)
+{
+    const uint8_t *p = text.data;
+    if (text.length < 16)
+        return valid_from(p, text.length == 0 ? p : p + text.length);
+    const uint8_t *end = p + text.length;
+    while (end - p >= 16 && plain16(p))
+        p += 16;
+    /* What is left of a plain text is looked at together with bytes that were. */
+    if (end - p < 16 && plain16(end - 16))
+        return true;
+    return valid_from(p, end);
 }
 
 static bool give_text(struct ehi_cursor *c, uint64_t length, struct ehi_slice *out)
@@ -298,6 +319,21 @@ bool ehi_cursor_key(struct ehi_cursor *c, struct ehi_member_key *out)
     return malformed(c);
 }
 
+/* A key that is only passed over need not be looked up. */
+static bool skip_key(struct ehi_cursor *c)
+{
+    struct ehi_value key;
+    if (c->next != c->end && *c->next >= 1 && *c->next < 0x80) {
+        c->next++;
+        return true;
+    }
+    if (!ehi_cursor_read(c, &key))
+        return false;
+    if (key.kind == EHI_VALUE_INT)
+        return (key.u.integer >= 1 && key.u.integer <= EHI_KEY_COUNT) || malformed(c);
+    return key.kind == EHI_VALUE_STRING || malformed(c);
+}
+
 static bool skip_items(struct ehi_cursor *c, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
@@ -311,8 +347,7 @@ static bool skip_items(struct ehi_cursor *c, uint32_t count)
 static bool skip_members(struct ehi_cursor *c, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        struct ehi_member_key key;
-        if (!ehi_cursor_key(c, &key) || !ehi_cursor_skip(c))
+        if (!skip_key(c) || !ehi_cursor_skip(c))
             return false;
     }
     ehi_cursor_close(c);
@@ -323,6 +358,11 @@ static bool skip_members(struct ehi_cursor *c, uint32_t count)
 bool ehi_cursor_skip(struct ehi_cursor *c)
 {
     struct ehi_value value;
+    /* Small numbers, nil and the booleans are all of their one byte. */
+    if (c->next != c->end && (*c->next < 0x80 || *c->next == 0xc0 || (*c->next | 1) == 0xc3)) {
+        c->next++;
+        return true;
+    }
     if (!ehi_cursor_read(c, &value))
         return false;
     if (value.kind == EHI_VALUE_ARRAY)

@@ -177,13 +177,13 @@ static int check_missing(struct ehi_db_txn *txn, enum db_table table, MDB_val ke
     MDB_cursor *cursor;
     MDB_val next, value;
     bool found;
-    int rc = mdb_cursor_open(txn->txn, txn->db->tables[table], &cursor);
+    int rc = db_cursor_open(txn, table, &cursor);
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
     int result = seek(txn->db, cursor, table, key, &next, &value, &found, error);
     if (result == ECSHIST_OK && found && compare_keys(next, key) == 0)
         result = misrouted(table, error);
-    mdb_cursor_close(cursor);
+    db_cursor_close(txn, table, cursor);
     return result;
 }
 
@@ -282,6 +282,8 @@ int ehi_db_find(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128
         return ehi_fail(error, ECSHIST_INDEX, "two ARNs have the same hash: %.*s and %.*s",
                         EHI_FMT(arn), (int)(row.length - 8), (const char *)row.data + 8);
     *id = ehi_get_le64(row.data);
+    if (!txn->write)
+        db_remember(txn->db, hash, *id);
     return ECSHIST_OK;
 }
 
@@ -475,10 +477,11 @@ static int walk_begun(struct ehi_db_walk *walk, enum db_table table, MDB_val *ke
                       bool *found, struct ecshist_error *error)
 {
     MDB_cursor *cursor;
-    int rc = mdb_cursor_open(walk->txn->txn, walk->txn->db->tables[table], &cursor);
+    int rc = db_cursor_open(walk->txn, table, &cursor);
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
     walk->cursor = cursor;
+    walk->table = table;
     walk->started = true;
     return seek(walk->txn->db, cursor, table, db_val(walk->after, sizeof(walk->after)), key, row,
                 found, error);
@@ -519,7 +522,7 @@ static int walk_next(struct ehi_db_walk *walk, enum db_table table, bool prefixe
 void ehi_db_walk_end(struct ehi_db_walk *walk)
 {
     if (walk->cursor != NULL)
-        mdb_cursor_close(walk->cursor);
+        db_cursor_close(walk->txn, (enum db_table)walk->table, walk->cursor);
     walk->cursor = NULL;
 }
 
@@ -545,7 +548,7 @@ static int row_before(struct ehi_db_txn *txn, uint64_t subject_id, uint64_t seq,
 {
     *count = 0;
     MDB_cursor *cursor;
-    int rc = mdb_cursor_open(txn->txn, txn->db->tables[T_TIMELINE], &cursor);
+    int rc = db_cursor_open(txn, T_TIMELINE, &cursor);
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
     uint8_t after[16];
@@ -565,7 +568,7 @@ static int row_before(struct ehi_db_txn *txn, uint64_t subject_id, uint64_t seq,
     if (result == ECSHIST_OK && before && key.mv_size == 16 &&
         ehi_get_be64(key.mv_data) == subject_id)
         result = read_entries(row, entries, count, error);
-    mdb_cursor_close(cursor);
+    db_cursor_close(txn, T_TIMELINE, cursor);
     return result;
 }
 

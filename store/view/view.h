@@ -27,6 +27,11 @@ enum ehi_answer_kind {
     EHI_ANSWER_TIMELINE
 };
 
+/* The service and the cluster that a subject's ARN names: their ARNs. */
+struct ehi_owner {
+    struct ehi_slice service, cluster;
+};
+
 struct ehi_failure {
     struct ehi_slice arn;
 };
@@ -36,11 +41,12 @@ struct ehi_answer {
     enum ehi_answer_kind kind;
     size_t count;
     struct ehi_deployment *deployments; /* list, describe */
+    struct ehi_owner *owners;           /* of the deployments */
     struct ehi_revision *revisions;     /* documents included */
     struct ehi_service *services;
     struct ehi_slice *records; /* timeline: stored records */
     struct ehi_failure *failures;
-    size_t failure_count;
+    size_t failure_count;   /* 0: there may be no list either */
     const char *next_token; /* NULL: last page */
 };
 
