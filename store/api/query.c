@@ -7,6 +7,7 @@ struct ecshist_snapshot {
     struct ehi_store *store;
     struct ehi_db *db;
     struct ehi_view_source source;
+    struct ehi_view_memory memory;
     struct api_shelf *shelf; /* of its results */
 };
 
@@ -52,6 +53,7 @@ ECSHIST_API int ecshist_snapshot_open(ecshist_store *store, ecshist_snapshot **o
     snapshot->shelf = shelf;
     snapshot->store = api_store(store);
     snapshot->source.log = snapshot->store->log;
+    snapshot->source.memory = &snapshot->memory;
     ehi_log_enter(snapshot->store->log);
     rc = begin_snapshot(snapshot, error);
     if (rc == ECSHIST_OK)

@@ -1,7 +1,7 @@
 /* What answers give out: structs and JSON. */
 #include "api/result.h"
+#include "api/direct.h"
 #include "model/names.h"
-#include "json/json.h"
 
 /* -- what is given out of an answer ----------------------------------------------------------- */
 
@@ -199,12 +199,45 @@ ECSHIST_API const char *ecshist_result_next_token(const ecshist_result *result)
     return result->answer.next_token;
 }
 
-static int write_value(const struct ehi_value *value, ecshist_json_form form, char **out_json,
-                       size_t *out_length, struct ecshist_error *error)
+static struct ehi_json_style style_of(ecshist_json_form form)
 {
-    struct ehi_json_style style = {.iso_times = form == ECSHIST_JSON_CLI,
-                                   .indent = form == ECSHIST_JSON_CLI ? 4 : 0};
-    return api_write_value(value, &style, out_json, out_length, error);
+    bool cli = form == ECSHIST_JSON_CLI;
+    return (struct ehi_json_style){.iso_times = cli, .indent = cli ? 4 : 0};
+}
+
+static void give_text(const struct ehi_buffer *text, char **out_json, size_t *out_length)
+{
+    *out_json = (char *)text->data;
+    if (out_length != NULL)
+        *out_length = text->length - 1;
+}
+
+/* The general way: a value of it, and that as JSON. */
+static int write_value(const struct ehi_answer *answer, size_t index,
+                       const struct ehi_json_style *style, char **out_json, size_t *out_length,
+                       struct ecshist_error *error)
+{
+    struct ehi_arena arena = {0};
+    struct ehi_value value;
+    int rc = index == API_ALL ? ehi_answer_value(answer, &arena, &value, error)
+                              : ehi_answer_item_value(answer, index, &arena, &value, error);
+    if (rc == ECSHIST_OK)
+        rc = api_write_value(&value, style, out_json, out_length, error);
+    ehi_arena_free(&arena);
+    return rc;
+}
+
+static int write_answer(const struct ehi_answer *answer, size_t index, ecshist_json_form form,
+                        char **out_json, size_t *out_length, struct ecshist_error *error)
+{
+    struct ehi_json_style style = style_of(form);
+    struct ehi_buffer text = {0};
+    if (!api_put_answer(answer, index, &style, &text)) {
+        ehi_buffer_free(&text);
+        return write_value(answer, index, &style, out_json, out_length, error);
+    }
+    give_text(&text, out_json, out_length);
+    return ECSHIST_OK;
 }
 
 ECSHIST_API int ecshist_result_to_json(const ecshist_result *result, ecshist_json_form form,
@@ -213,13 +246,7 @@ ECSHIST_API int ecshist_result_to_json(const ecshist_result *result, ecshist_jso
 {
     if (result == NULL || out_json == NULL)
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
-    struct ehi_arena arena = {0};
-    struct ehi_value value;
-    int rc = ehi_answer_value(&result->answer, &arena, &value, error);
-    if (rc == ECSHIST_OK)
-        rc = write_value(&value, form, out_json, out_length, error);
-    ehi_arena_free(&arena);
-    return rc;
+    return write_answer(&result->answer, API_ALL, form, out_json, out_length, error);
 }
 
 ECSHIST_API int ecshist_result_item_to_json(const ecshist_result *result, size_t index,
@@ -230,11 +257,5 @@ ECSHIST_API int ecshist_result_item_to_json(const ecshist_result *result, size_t
         return ehi_fail(error, ECSHIST_MISUSE, "a pointer is NULL");
     if (index >= result->answer.count)
         return ehi_fail(error, ECSHIST_INVALID, "the answer has %zu items", result->answer.count);
-    struct ehi_arena arena = {0};
-    struct ehi_value value;
-    int rc = ehi_answer_item_value(&result->answer, index, &arena, &value, error);
-    if (rc == ECSHIST_OK)
-        rc = write_value(&value, form, out_json, out_length, error);
-    ehi_arena_free(&arena);
-    return rc;
+    return write_answer(&result->answer, index, form, out_json, out_length, error);
 }

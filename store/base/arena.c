@@ -35,15 +35,13 @@ static bool add_chunk(struct ehi_arena *arena, size_t least)
     return true;
 }
 
-void *ehi_arena_alloc(struct ehi_arena *arena, size_t size)
+void *ehi_arena_grow(struct ehi_arena *arena, size_t size)
 {
     if (size > SIZE_MAX / 2)
         return NULL;
     size = (size + 7) & ~(size_t)7;
-    if (size > (size_t)(arena->end - arena->next) || arena->next == NULL) {
-        if (!add_chunk(arena, size))
-            return NULL;
-    }
+    if (!add_chunk(arena, size))
+        return NULL;
     void *piece = arena->next;
     arena->next += size;
     return piece;

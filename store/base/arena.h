@@ -16,8 +16,20 @@ struct ehi_arena {
     uint8_t *end;
 };
 
+/* A piece where the chunk in use has no room for it. */
+void *ehi_arena_grow(struct ehi_arena *arena, size_t size) ECSHIST_CHECKED;
+
 /* NULL where memory is out. Not zeroed. */
-void *ehi_arena_alloc(struct ehi_arena *arena, size_t size) ECSHIST_CHECKED;
+ECSHIST_CHECKED static inline void *ehi_arena_alloc(struct ehi_arena *arena, size_t size)
+{
+    size_t room = (size_t)(arena->end - arena->next);
+    size_t rounded = (size + 7) & ~(size_t)7;
+    if (size > room || rounded > room || arena->next == NULL)
+        return ehi_arena_grow(arena, size);
+    void *piece = arena->next;
+    arena->next += rounded;
+    return piece;
+}
 /* Zeroed; count * size is checked for overflow. A pointer that is not NULL also for 0. */
 void *ehi_arena_array(struct ehi_arena *arena, size_t count, size_t size) ECSHIST_CHECKED;
 /* Copies bytes; a NUL follows the copy, so that it is a C string too. data NULL where memory is

@@ -310,6 +310,8 @@ static bool give_numbered_key(struct ehi_cursor *c, int64_t number, struct ehi_m
 bool ehi_cursor_key(struct ehi_cursor *c, struct ehi_member_key *out)
 {
     struct ehi_value key;
+    if (c->next != c->end && *c->next < 0x80)
+        return give_numbered_key(c, *c->next++, out);
     if (!ehi_cursor_read(c, &key))
         return false;
     if (key.kind == EHI_VALUE_INT)
@@ -354,15 +356,27 @@ static bool skip_members(struct ehi_cursor *c, uint32_t count)
     return true;
 }
 
+/* Most of what is passed over is told by its first byte. false: it is not, or not well-formed. */
+static bool skip_short(struct ehi_cursor *c)
+{
+    if (c->next == c->end)
+        return false;
+    uint8_t mark = *c->next;
+    if (mark < 0x80 || mark >= 0xe0 || mark == 0xc0 || (mark | 1) == 0xc3)
+        c->next++;
+    else if (mark == 0xcc && left(c) >= 2)
+        c->next += 2;
+    else
+        return false;
+    return true;
+}
+
 /* Recurses no deeper than nesting_left. */
 bool ehi_cursor_skip(struct ehi_cursor *c)
 {
     struct ehi_value value;
-    /* Small numbers, nil and the booleans are all of their one byte. */
-    if (c->next != c->end && (*c->next < 0x80 || *c->next == 0xc0 || (*c->next | 1) == 0xc3)) {
-        c->next++;
+    if (skip_short(c))
         return true;
-    }
     if (!ehi_cursor_read(c, &value))
         return false;
     if (value.kind == EHI_VALUE_ARRAY)

@@ -321,6 +321,14 @@ static int64_t get_int(struct state_reader *r, int64_t least, int64_t most)
     return 0;
 }
 
+static inline bool take_small(struct state_reader *r, uint8_t *out)
+{
+    if (left(r) == 0 || *r->cursor.next >= 0x80)
+        return false;
+    *out = *r->cursor.next++;
+    return true;
+}
+
 static uint64_t get_seq(struct state_reader *r)
 {
     return (uint64_t)get_int(r, 0, INT64_MAX);
@@ -328,12 +336,14 @@ static uint64_t get_seq(struct state_reader *r)
 
 static int64_t get_count(struct state_reader *r)
 {
-    return get_int(r, 0, INT64_MAX);
+    uint8_t small;
+    return take_small(r, &small) ? small : get_int(r, 0, INT64_MAX);
 }
 
 static uint8_t get_byte(struct state_reader *r)
 {
-    return (uint8_t)get_int(r, 0, UINT8_MAX);
+    uint8_t small;
+    return take_small(r, &small) ? small : (uint8_t)get_int(r, 0, UINT8_MAX);
 }
 
 static bool get_bool(struct state_reader *r)
@@ -383,23 +393,39 @@ static struct ehi_slice get_optional(struct state_reader *r)
 /* A map, borrowed as it is. */
 static struct ehi_slice get_document(struct state_reader *r)
 {
-    struct ehi_cursor start = r->cursor;
-    struct ehi_value value;
-    if (take_nil(r) || !get(r, EHI_VALUE_MAP, true, &value))
-        return EHI_SLICE_EMPTY;
     struct ehi_slice document;
-    r->cursor = start;
+    if (take_nil(r))
+        return EHI_SLICE_EMPTY;
+    uint8_t mark = left(r) == 0 ? 0 : *r->cursor.next;
+    if ((mark & 0xf0) != 0x80 && mark != 0xde && mark != 0xdf) {
+        fail(r);
+        return EHI_SLICE_EMPTY;
+    }
     return ehi_cursor_take(&r->cursor, &document) ? document : EHI_SLICE_EMPTY;
+}
+
+/* The head of an array of up to 15 values. */
+static inline bool take_few(struct state_reader *r, uint32_t *count)
+{
+    if (left(r) == 0 || (*r->cursor.next & 0xf0) != 0x90 || r->cursor.nesting_left == 0)
+        return false;
+    *count = *r->cursor.next & 0x0fu;
+    if (*count >= left(r))
+        return false;
+    r->cursor.next++;
+    r->cursor.nesting_left--; /* ehi_cursor_close adds it again */
+    return true;
 }
 
 /* How many items of `values` values each follow. */
 static uint32_t open_list(struct state_reader *r, uint32_t values)
 {
     struct ehi_value list;
-    if (left(r) != 0 && *r->cursor.next == 0x90 && r->cursor.nesting_left != 0) {
-        r->cursor.next++;
-        r->cursor.nesting_left--; /* ehi_cursor_close adds it again */
-        return 0;
+    uint32_t few;
+    if (take_few(r, &few)) {
+        if (few % values != 0)
+            fail(r);
+        return r->cursor.failed ? 0 : few / values;
     }
     if (!get(r, EHI_VALUE_ARRAY, false, &list))
         return 0;

@@ -42,12 +42,59 @@ struct cursor {
     const uint8_t *next, *end;
 };
 
+/*
+ * Sixteen characters at once, in the compiler's vectors: how many of them, from the first, can stand in a name. On a
+ * machine whose first byte is not the lowest they are looked at one by one.
+ */
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+typedef uint8_t sixteen __attribute__((vector_size(16)));
+
+static unsigned name_run(const uint8_t *p)
+{
+    sixteen v;
+    uint64_t halves[2];
+    memcpy(&v, p, sizeof(v));
+    sixteen of_name = (sixteen)((v | 0x20) - 'a' < 26) | (sixteen)(v - '0' < 10) |
+                      (sixteen)(v == '-') | (sixteen)(v == '_');
+    memcpy(halves, &of_name, sizeof(halves));
+    if (halves[0] != UINT64_MAX)
+        return (unsigned)__builtin_ctzll(~halves[0]) / 8;
+    return halves[1] == UINT64_MAX ? 16 : 8 + (unsigned)__builtin_ctzll(~halves[1]) / 8;
+}
+#else
+static unsigned name_run(const uint8_t *p)
+{
+    unsigned n = 0;
+    while (n < 16 && (class_of[p[n]] & NAME) != 0)
+        n++;
+    return n;
+}
+#endif
+
 /* The longest run of these characters. */
 static struct ehi_slice take(struct cursor *c, unsigned classes)
 {
-    const uint8_t *start = c->next;
-    while (c->next < c->end && (class_of[*c->next] & classes) != 0)
-        c->next++;
+    const uint8_t *start = c->next, *p = start, *end = c->end;
+    while (p < end && (class_of[*p] & classes) != 0)
+        p++;
+    c->next = p;
+    return ehi_slice(start, (size_t)(p - start));
+}
+
+/* The same of names, which are long. */
+static struct ehi_slice take_name(struct cursor *c)
+{
+    const uint8_t *start = c->next, *p = start;
+    while (c->end - p >= 16) {
+        unsigned run = name_run(p);
+        p += run;
+        if (run < 16) {
+            c->next = p;
+            return ehi_slice(start, (size_t)(p - start));
+        }
+    }
+    c->next = p;
+    (void)take(c, NAME);
     return ehi_slice(start, (size_t)(c->next - start));
 }
 
@@ -113,20 +160,17 @@ static const char *parse_name(struct cursor *c, const char *form, size_t most,
 {
     if (!skip(c, '/'))
         return form;
-    *out = take(c, NAME);
+    *out = take_name(c);
     if (out->length > most)
         return most == ECSHIST_MAX_NAME_BYTES ? "a name is longer than 255 bytes"
                                               : "the last part is longer than 128 bytes";
     return out->length == 0 ? form : NULL;
 }
 
-static const char *parse_resource(struct cursor *c, struct ehi_arn *arn)
+static const char *parse_names(struct cursor *c, struct ehi_arn *arn)
 {
-    const char *wrong = parse_type(c, arn);
-    if (wrong != NULL)
-        return wrong;
     const char *form = kinds[arn->kind].form;
-    wrong = parse_name(c, form, ECSHIST_MAX_NAME_BYTES, &arn->cluster);
+    const char *wrong = parse_name(c, form, ECSHIST_MAX_NAME_BYTES, &arn->cluster);
     if (wrong == NULL && kinds[arn->kind].has_service)
         wrong = parse_name(c, form, ECSHIST_MAX_NAME_BYTES, &arn->service);
     if (wrong == NULL && kinds[arn->kind].has_id)
@@ -134,6 +178,12 @@ static const char *parse_resource(struct cursor *c, struct ehi_arn *arn)
     if (wrong != NULL || c->next == c->end)
         return wrong;
     return *c->next == '/' ? form : "names are of A-Z a-z 0-9 _ - only";
+}
+
+static const char *parse_resource(struct cursor *c, struct ehi_arn *arn)
+{
+    const char *wrong = parse_type(c, arn);
+    return wrong == NULL ? parse_names(c, arn) : wrong;
 }
 
 static const char *parse(struct ehi_slice text, struct ehi_arn *out)
@@ -179,6 +229,42 @@ int ehi_arn_parse_as(enum ehi_arn_kind kind, struct ehi_slice text, struct ehi_a
                         EHI_FMT(text));
     *out = arn;
     return ECSHIST_OK;
+}
+
+static struct ehi_slice moved(struct ehi_slice part, const struct ehi_arn *from,
+                              const uint8_t *text)
+{
+    return part.length == 0 ? part : ehi_slice(text + (part.data - from->text.data), part.length);
+}
+
+void ehi_arn_keep(const struct ehi_arn *arn, uint8_t *text, struct ehi_arn *out)
+{
+    memcpy(text, arn->text.data, arn->text.length);
+    *out = (struct ehi_arn){.kind = arn->kind,
+                            .text = ehi_slice(text, arn->text.length),
+                            .partition = moved(arn->partition, arn, text),
+                            .region = moved(arn->region, arn, text),
+                            .account = moved(arn->account, arn, text),
+                            .cluster = moved(arn->cluster, arn, text),
+                            .service = moved(arn->service, arn, text),
+                            .id = moved(arn->id, arn, text)};
+}
+
+bool ehi_arn_parse_like(const struct ehi_arn *known, struct ehi_slice text, struct ehi_arn *out)
+{
+    if (known->text.length == 0 || text.length > ECSHIST_MAX_ARN_BYTES)
+        return false;
+    size_t head = (size_t)(known->cluster.data - known->text.data) - 1;
+    if (text.length <= head || memcmp(known->text.data, text.data, head) != 0)
+        return false;
+    out->kind = known->kind;
+    out->text = text;
+    out->partition = moved(known->partition, known, text.data);
+    out->region = moved(known->region, known, text.data);
+    out->account = moved(known->account, known, text.data);
+    out->service = out->id = EHI_SLICE_EMPTY;
+    struct cursor c = {text.data + head, text.data + text.length};
+    return parse_names(&c, out) == NULL;
 }
 
 bool ehi_arn_same_cluster(const struct ehi_arn *a, const struct ehi_arn *b)
@@ -233,5 +319,5 @@ bool ehi_name_valid(struct ehi_slice name)
     if (name.length == 0 || name.length > ECSHIST_MAX_NAME_BYTES)
         return false;
     struct cursor c = {name.data, name.data + name.length};
-    return take(&c, NAME).length == name.length;
+    return take_name(&c).length == name.length;
 }

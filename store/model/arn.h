@@ -32,6 +32,14 @@ int ehi_arn_parse(struct ehi_slice text, struct ehi_arn *out, struct ecshist_err
 /* Parses and wants this kind: "not the ARN of a service revision: …". */
 int ehi_arn_parse_as(enum ehi_arn_kind kind, struct ehi_slice text, struct ehi_arn *out,
                      struct ecshist_error *error) ECSHIST_CHECKED;
+/*
+ * The same of an ARN that begins as another one does, up to its resource's names, which was parsed: only the names are
+ * looked at. false: it does not, or there is no other (its text is empty), or it is not valid.
+ */
+bool ehi_arn_parse_like(const struct ehi_arn *known, struct ehi_slice text, struct ehi_arn *out)
+    ECSHIST_CHECKED;
+/* A copy of a parsed ARN, its text at `text`, where there is room for it. */
+void ehi_arn_keep(const struct ehi_arn *arn, uint8_t *text, struct ehi_arn *out);
 /* Same partition, region, account, cluster (and service where both have one). */
 bool ehi_arn_same_service(const struct ehi_arn *a, const struct ehi_arn *b);
 bool ehi_arn_same_cluster(const struct ehi_arn *a, const struct ehi_arn *b);

@@ -16,11 +16,14 @@ static int check_count(const char *what, const char *const *arns, size_t count,
 }
 
 /* All of them before the first is looked up: a malformed one spoils the question. */
-static int check_arns(enum ehi_arn_kind kind, const char *what, const char *const *arns,
-                      size_t count, struct ehi_arn *parsed, struct ecshist_error *error)
+static int check_arns(const struct ehi_view_source *source, enum ehi_arn_kind kind,
+                      const char *what, const char *const *arns, size_t count,
+                      struct ehi_arn *parsed, struct ecshist_error *error)
 {
     for (size_t i = 0; i < count; i++) {
-        int rc = view_parse_arn(kind, arns[i], &parsed[i], error);
+        int rc = kind == EHI_ARN_DEPLOYMENT
+                     ? view_parse_deployment(source, arns[i], &parsed[i], error)
+                     : view_parse_arn(kind, arns[i], &parsed[i], error);
         if (rc != ECSHIST_OK)
             return ehi_at(error, rc, "%s[%zu]", what, i);
     }
@@ -138,7 +141,7 @@ int ehi_view_deployments(const struct ehi_view_source *source, const char *const
     answer.owners = ehi_arena_alloc(arena, count * sizeof(*answer.owners));
     if (parsed == NULL || answer.deployments == NULL || answer.owners == NULL)
         return ehi_fail_memory(error);
-    rc = check_arns(EHI_ARN_DEPLOYMENT, what, arns, count, parsed, error);
+    rc = check_arns(source, EHI_ARN_DEPLOYMENT, what, arns, count, parsed, error);
     if (rc == ECSHIST_OK)
         rc = view_moment(source, as_of, &moment, error);
     if (rc == ECSHIST_OK)
@@ -164,7 +167,7 @@ int ehi_view_revisions(const struct ehi_view_source *source, const char *const *
     answer.revisions = ehi_arena_array(arena, count, sizeof(*answer.revisions));
     if (parsed == NULL || answer.revisions == NULL)
         return ehi_fail_memory(error);
-    rc = check_arns(EHI_ARN_REVISION, what, arns, count, parsed, error);
+    rc = check_arns(source, EHI_ARN_REVISION, what, arns, count, parsed, error);
     if (rc == ECSHIST_OK)
         rc = view_moment(source, as_of, &moment, error);
     if (rc == ECSHIST_OK)

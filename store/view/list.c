@@ -300,23 +300,36 @@ static int check_row(const struct ehi_db_listed *row, const struct ehi_deploymen
                     EHI_FMT(d->arn));
 }
 
-/* All of a list are of one service, so of one owner. */
-static int owner_of(const struct query *q, const struct ehi_deployment *d, struct ehi_arena *arena,
-                    struct ehi_owner *out, struct ecshist_error *error)
+/* All of a list are of one service, so of one owner: that of the first, whose ARN the others begin as. */
+struct owner {
+    struct ehi_arn first;
+    struct ehi_owner arns;
+};
+
+static int wrong_owner(const struct query *q, const struct ehi_deployment *d,
+                       struct ecshist_error *error)
 {
-    struct ehi_arn arn;
-    int rc = ehi_arn_parse_as(EHI_ARN_DEPLOYMENT, d->arn, &arn, error);
-    if (rc == ECSHIST_OK && !ehi_arn_same_service(&arn, &q->service.arn))
-        rc = ehi_fail(error, ECSHIST_INDEX,
-                      "the index is damaged: the list of %.*s has %.*s; run ecshist-admin "
-                      "rebuild-index",
-                      EHI_FMT(q->service.arn.text), EHI_FMT(d->arn));
-    return rc == ECSHIST_OK && out->service.data == NULL ? view_own_owner(&arn, arena, out, error)
-                                                         : rc;
+    return ehi_fail(error, ECSHIST_INDEX,
+                    "the index is damaged: the list of %.*s has %.*s; run ecshist-admin "
+                    "rebuild-index",
+                    EHI_FMT(q->service.arn.text), EHI_FMT(d->arn));
 }
 
-static int answer_row(const struct query *q, const struct ehi_db_listed *row,
-                      struct ehi_owner *owner, struct ehi_arena *arena, struct ehi_answer *answer,
+static int check_owner(const struct query *q, const struct ehi_deployment *d,
+                       struct ehi_arena *arena, struct owner *owner, struct ecshist_error *error)
+{
+    struct ehi_arn arn;
+    if (ehi_arn_parse_like(&owner->first, d->arn, &arn))
+        return ehi_arn_same_service(&arn, &owner->first) ? ECSHIST_OK : wrong_owner(q, d, error);
+    int rc = ehi_arn_parse_as(EHI_ARN_DEPLOYMENT, d->arn, &arn, error);
+    if (rc != ECSHIST_OK || !ehi_arn_same_service(&arn, &q->service.arn))
+        return wrong_owner(q, d, error);
+    owner->first = arn;
+    return view_own_owner(&arn, arena, &owner->arns, error);
+}
+
+static int answer_row(const struct query *q, const struct ehi_db_listed *row, struct owner *owner,
+                      struct ehi_arena *arena, struct ehi_answer *answer,
                       struct ecshist_error *error)
 {
     struct ehi_deployment *d = &answer->deployments[answer->count];
@@ -327,9 +340,9 @@ static int answer_row(const struct query *q, const struct ehi_db_listed *row,
     if (rc == ECSHIST_OK)
         rc = check_row(row, d, error);
     if (rc == ECSHIST_OK)
-        rc = owner_of(q, d, arena, owner, error);
+        rc = check_owner(q, d, arena, owner, error);
     if (rc == ECSHIST_OK)
-        answer->owners[answer->count++] = *owner;
+        answer->owners[answer->count++] = owner->arns;
     return rc;
 }
 
@@ -337,7 +350,7 @@ static int answer_page(const struct query *q, const struct page *page, struct eh
                        struct ehi_answer *out, struct ecshist_error *error)
 {
     struct ehi_answer answer = {.kind = EHI_ANSWER_LIST};
-    struct ehi_owner owner = {EHI_SLICE_EMPTY, EHI_SLICE_EMPTY};
+    struct owner owner = {.first = {.text = EHI_SLICE_EMPTY}};
     answer.deployments = ehi_arena_alloc(arena, page->count * sizeof(*answer.deployments));
     answer.owners = ehi_arena_alloc(arena, page->count * sizeof(*answer.owners));
     if (answer.deployments == NULL || answer.owners == NULL)

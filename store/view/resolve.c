@@ -21,6 +21,20 @@ int view_parse_arn(enum ehi_arn_kind kind, const char *text, struct ehi_arn *out
     return ECSHIST_INVALID;
 }
 
+int view_parse_deployment(const struct ehi_view_source *source, const char *text,
+                          struct ehi_arn *out, struct ecshist_error *error)
+{
+    struct ehi_view_memory *memory = source->memory;
+    if (memory == NULL || text == NULL)
+        return view_parse_arn(EHI_ARN_DEPLOYMENT, text, out, error);
+    if (ehi_arn_parse_like(&memory->arn, ehi_slice_text(text), out))
+        return ECSHIST_OK;
+    int rc = view_parse_arn(EHI_ARN_DEPLOYMENT, text, out, error);
+    if (rc == ECSHIST_OK)
+        ehi_arn_keep(out, memory->text, &memory->arn);
+    return rc;
+}
+
 static bool is_arn(const char *text)
 {
     return strncmp(text, "arn:", 4) == 0;

@@ -43,6 +43,9 @@ int view_resolve_cluster(const struct ehi_view_source *source, const struct view
  */
 int view_parse_arn(enum ehi_arn_kind kind, const char *text, struct ehi_arn *out,
                    struct ecshist_error *error) ECSHIST_CHECKED;
+/* The same of a deployment's, with what the source remembers. */
+int view_parse_deployment(const struct ehi_view_source *source, const char *text,
+                          struct ehi_arn *out, struct ecshist_error *error) ECSHIST_CHECKED;
 /* The order of the services of a cluster: by bytes. */
 int view_compare_texts(struct ehi_slice a, struct ehi_slice b);
 

@@ -11,12 +11,20 @@
 #include "log/log.h"
 #include "model/event.h"
 
+#include <ecshist/limits.h>
 #include <ecshist/query.h>
+
+/* An ARN that was asked for: the next one begins as it does, as a rule. All zero: none yet. */
+struct ehi_view_memory {
+    struct ehi_arn arn; /* in text */
+    uint8_t text[ECSHIST_MAX_ARN_BYTES];
+};
 
 struct ehi_view_source {
     struct ehi_log *log;
     struct ehi_db_txn *txn;
-    uint64_t last_seq; /* what the snapshot shows */
+    uint64_t last_seq;              /* what the snapshot shows */
+    struct ehi_view_memory *memory; /* of deployments; NULL: there is none */
 };
 
 enum ehi_answer_kind {
