@@ -74,6 +74,7 @@ ECSHIST_API void ecshist_snapshot_close(ecshist_snapshot *snapshot)
         ehi_log_leave(snapshot->store->log);
     }
     api_shelf_close(snapshot->shelf);
+    ehi_arena_free(&snapshot->memory.scratch);
     free(snapshot);
 }
 

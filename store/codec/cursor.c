@@ -377,6 +377,13 @@ bool ehi_cursor_skip(struct ehi_cursor *c)
     struct ehi_value value;
     if (skip_short(c))
         return true;
+    uint8_t mark = c->next == c->end ? 0 : *c->next;
+    if ((mark & 0xe0) == 0x80) { /* a map or an array of few */
+        c->next++;
+        return (mark & 0x10) != 0
+                   ? open_array(c, mark & 0x0f, &value) && skip_items(c, mark & 0x0f)
+                   : open_map(c, mark & 0x0f, &value) && skip_members(c, mark & 0x0f);
+    }
     if (!ehi_cursor_read(c, &value))
         return false;
     if (value.kind == EHI_VALUE_ARRAY)

@@ -257,7 +257,7 @@ static bool get(struct state_reader *r, enum ehi_value_kind kind, bool optional,
 }
 
 /*
- * What stands in nearly every state is read here, without a call: small numbers, 64-bit ones (times and seqs),
+ * What stands in nearly every state is read here, without a call: small numbers, those of 32 and 64 bits (seqs, times),
  * texts of up to 255 bytes, nil. All else, and all that is not well-formed, is the cursor's.
  */
 static inline size_t left(const struct state_reader *r)
@@ -281,10 +281,10 @@ static inline bool take_int(struct state_reader *r, int64_t *out)
         r->cursor.next = p + 1;
         return true;
     }
-    if (left(r) < 9 || *p != 0xcf || (p[1] & 0x80) != 0)
+    if (left(r) < 9 || (*p != 0xcf && *p != 0xce) || (*p == 0xcf && (p[1] & 0x80) != 0))
         return false;
-    *out = (int64_t)ehi_get_be64(p + 1);
-    r->cursor.next = p + 9;
+    *out = *p == 0xce ? (int64_t)ehi_get_be32(p + 1) : (int64_t)ehi_get_be64(p + 1);
+    r->cursor.next = p + (*p == 0xce ? 5 : 9);
     return true;
 }
 

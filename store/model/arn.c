@@ -98,6 +98,27 @@ static struct ehi_slice take_name(struct cursor *c)
     return ehi_slice(start, (size_t)(c->next - start));
 }
 
+static bool are_digits(uint64_t v)
+{
+    const uint64_t high = UINT64_C(0xf0f0f0f0f0f0f0f0), zeros = UINT64_C(0x3030303030303030);
+    return (v & high) == zeros && ((v + UINT64_C(0x0606060606060606)) & high) == zeros;
+}
+
+/* Of an account's digits there are twelve. */
+static struct ehi_slice take_digits(struct cursor *c)
+{
+    uint64_t first, last;
+    const uint8_t *start = c->next;
+    if (c->end - start <= ACCOUNT_DIGITS || start[ACCOUNT_DIGITS] != ':')
+        return take(c, DIGIT);
+    memcpy(&first, start, 8);
+    memcpy(&last, start + ACCOUNT_DIGITS - 8, 8);
+    if (!are_digits(first) || !are_digits(last))
+        return take(c, DIGIT);
+    c->next += ACCOUNT_DIGITS;
+    return ehi_slice(start, ACCOUNT_DIGITS);
+}
+
 static bool skip(struct cursor *c, char wanted)
 {
     if (c->next == c->end || *c->next != (uint8_t)wanted)
@@ -135,19 +156,30 @@ static const char *parse_owner(struct cursor *c, struct ehi_arn *arn)
     arn->region = take(c, WORD);
     if (arn->region.length == 0 || !skip(c, ':'))
         return "the region must be letters, digits and dashes";
-    arn->account = take(c, DIGIT);
+    arn->account = take_digits(c);
     if (arn->account.length != ACCOUNT_DIGITS || !skip(c, ':'))
         return "the account must be 12 digits";
     return NULL;
 }
 
+/* The type stands there, and no more letters behind it. */
+static bool is_type(const struct cursor *c, int kind)
+{
+    size_t length = kinds[kind].type_length;
+    if ((size_t)(c->end - c->next) < length || memcmp(c->next, kinds[kind].type, length) != 0)
+        return false;
+    return c->next + length == c->end || (class_of[c->next[length]] & (LETTER | DASH)) == 0;
+}
+
 static const char *parse_type(struct cursor *c, struct ehi_arn *arn)
 {
-    struct ehi_slice type = take(c, LETTER | DASH);
-    for (int k = EHI_ARN_CLUSTER; k <= EHI_ARN_TASK; k++) {
-        if (type.length == kinds[k].type_length &&
-            memcmp(type.data, kinds[k].type, type.length) == 0) {
-            arn->kind = (enum ehi_arn_kind)k;
+    /* The most frequent first. */
+    static const uint8_t order[] = {EHI_ARN_DEPLOYMENT, EHI_ARN_REVISION, EHI_ARN_SERVICE,
+                                    EHI_ARN_TASK, EHI_ARN_CLUSTER};
+    for (size_t i = 0; i < sizeof(order); i++) {
+        if (is_type(c, order[i])) {
+            arn->kind = (enum ehi_arn_kind)order[i];
+            c->next += kinds[order[i]].type_length;
             return NULL;
         }
     }

@@ -114,23 +114,39 @@ static int fold_deployment(const struct ehi_view_source *source, uint64_t id,
     return rc;
 }
 
-/* The state as it was at a moment that is past: folded in scratch memory, then copied. */
+/* Folded in scratch memory, then copied. */
+static int fold_and_copy(const struct ehi_view_source *source, uint64_t id,
+                         const struct view_moment *moment, struct ehi_slice arn,
+                         struct ehi_arena *scratch, struct ehi_arena *arena,
+                         struct ehi_deployment *out, struct ecshist_error *error)
+{
+    struct ehi_deployment then = {0};
+    int rc = fold_deployment(source, id, moment, scratch, &then, error);
+    then.arn = arn;
+    if (rc == ECSHIST_OK && then.created_seq != 0)
+        rc = view_own_deployment(&then, arena, error);
+    if (rc == ECSHIST_OK)
+        *out = then;
+    return rc;
+}
+
+/* What the scratch memory may keep for the next question. */
+enum { KEPT_BYTES = 64 * 1024 };
+
+/* The state as it was at a moment that is past. */
 static int deployment_of_then(const struct ehi_view_source *source, uint64_t id,
                               const struct view_moment *moment, const struct ehi_deployment *now,
                               struct ehi_arena *arena, struct ehi_deployment *out,
                               struct ecshist_error *error)
 {
-    struct ehi_deployment then = {0};
-    struct ehi_arena scratch = {0};
+    struct ehi_arena own = {0};
+    struct ehi_arena *scratch = source->memory != NULL ? &source->memory->scratch : &own;
     int rc = check_newest(source, id, now->last_seq, error);
     if (rc == ECSHIST_OK)
-        rc = fold_deployment(source, id, moment, &scratch, &then, error);
-    then.arn = now->arn;
-    if (rc == ECSHIST_OK && then.created_seq != 0)
-        rc = view_own_deployment(&then, arena, error);
-    if (rc == ECSHIST_OK)
-        *out = then;
-    ehi_arena_free(&scratch);
+        rc = fold_and_copy(source, id, moment, now->arn, scratch, arena, out, error);
+    ehi_arena_reset(scratch);
+    if (scratch == &own || scratch->end - scratch->next > KEPT_BYTES)
+        ehi_arena_free(scratch);
     return rc;
 }
 

@@ -14,8 +14,12 @@
 #include <ecshist/limits.h>
 #include <ecshist/query.h>
 
-/* An ARN that was asked for: the next one begins as it does, as a rule. All zero: none yet. */
+/*
+ * What is kept from one question to the next: an ARN that was asked for, as which the next one begins as a rule; memory
+ * that is used for a while. All zero: nothing yet.
+ */
 struct ehi_view_memory {
+    struct ehi_arena scratch;
     struct ehi_arn arn; /* in text */
     uint8_t text[ECSHIST_MAX_ARN_BYTES];
 };
@@ -24,7 +28,7 @@ struct ehi_view_source {
     struct ehi_log *log;
     struct ehi_db_txn *txn;
     uint64_t last_seq;              /* what the snapshot shows */
-    struct ehi_view_memory *memory; /* of deployments; NULL: there is none */
+    struct ehi_view_memory *memory; /* NULL: none */
 };
 
 enum ehi_answer_kind {
