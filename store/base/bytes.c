@@ -25,16 +25,6 @@ int ehi_buffer_reserve(struct ehi_buffer *buffer, size_t extra)
     return ECSHIST_OK;
 }
 
-int ehi_buffer_append(struct ehi_buffer *buffer, const void *data, size_t length)
-{
-    int rc = ehi_buffer_reserve(buffer, length);
-    if (rc != ECSHIST_OK || length == 0)
-        return rc;
-    memcpy(buffer->data + buffer->length, data, length);
-    buffer->length += length;
-    return ECSHIST_OK;
-}
-
 int ehi_buffer_append_zeros(struct ehi_buffer *buffer, size_t length)
 {
     int rc = ehi_buffer_reserve(buffer, length);

@@ -2,6 +2,7 @@
 #ifndef EHI_BASE_BYTES_H
 #define EHI_BASE_BYTES_H
 
+#include <ecshist/error.h>
 #include <ecshist/export.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,10 +55,30 @@ struct ehi_buffer {
 
 /* Makes room for `extra` more bytes. ECSHIST_NO_MEMORY on failure, with the buffer as it was. */
 int ehi_buffer_reserve(struct ehi_buffer *buffer, size_t extra) ECSHIST_CHECKED;
-int ehi_buffer_append(struct ehi_buffer *buffer, const void *data, size_t length) ECSHIST_CHECKED;
 /* Appends zeros. */
 int ehi_buffer_append_zeros(struct ehi_buffer *buffer, size_t length) ECSHIST_CHECKED;
 void ehi_buffer_free(struct ehi_buffer *buffer);
+
+/* Where the next bytes go, with room for `extra` of them: the caller adds to the length. NULL where memory is out. */
+static inline uint8_t *ehi_buffer_room(struct ehi_buffer *buffer, size_t extra)
+{
+    if (extra > buffer->capacity - buffer->length && ehi_buffer_reserve(buffer, extra) != 0)
+        return NULL;
+    return buffer->data + buffer->length;
+}
+
+ECSHIST_CHECKED static inline int ehi_buffer_append(struct ehi_buffer *buffer, const void *data,
+                                                    size_t length)
+{
+    uint8_t *at = ehi_buffer_room(buffer, length);
+    if (length == 0)
+        return 0;
+    if (at == NULL)
+        return ECSHIST_NO_MEMORY;
+    memcpy(at, data, length);
+    buffer->length += length;
+    return 0;
+}
 
 static inline struct ehi_slice ehi_buffer_slice(const struct ehi_buffer *buffer)
 {

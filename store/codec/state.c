@@ -321,15 +321,77 @@ static bool get(struct state_reader *r, enum ehi_value_kind kind, bool optional,
     return false;
 }
 
-static int64_t get_int(struct state_reader *r, int64_t least, int64_t most)
+/*
+ * What stands in nearly every state is read here, without a call: small numbers, those of 32 and 64 bits (seqs, times),
+ * texts of up to 255 bytes, nil. All else, and all that is not well-formed, is the cursor's.
+ */
+static inline size_t left(const struct state_reader *r)
+{
+    return (size_t)(r->cursor.end - r->cursor.next);
+}
+
+static inline bool take_nil(struct state_reader *r)
+{
+    if (left(r) == 0 || *r->cursor.next != 0xc0)
+        return false;
+    r->cursor.next++;
+    return true;
+}
+
+static inline bool take_int(struct state_reader *r, int64_t *out)
+{
+    const uint8_t *p = r->cursor.next;
+    if (left(r) != 0 && *p < 0x80) {
+        *out = *p;
+        r->cursor.next = p + 1;
+        return true;
+    }
+    if (left(r) < 9 || (*p != 0xcf && *p != 0xce) || (*p == 0xcf && (p[1] & 0x80) != 0))
+        return false;
+    *out = *p == 0xce ? (int64_t)ehi_get_be32(p + 1) : (int64_t)ehi_get_be64(p + 1);
+    r->cursor.next = p + (*p == 0xce ? 5 : 9);
+    return true;
+}
+
+static inline bool take_text(struct state_reader *r, struct ehi_slice *out)
+{
+    const uint8_t *p = r->cursor.next;
+    if (left(r) < 2 || *p < 0xa0 || (*p > 0xbf && *p != 0xd9))
+        return false;
+    unsigned head = *p == 0xd9 ? 2 : 1;
+    struct ehi_slice text = ehi_slice(p + head, head == 2 ? p[1] : *p & 0x1fu);
+    if (text.length > left(r) - head || !ehi_text_valid(text))
+        return false;
+    *out = text;
+    r->cursor.next = text.data + text.length;
+    return true;
+}
+
+static int64_t get_other_int(struct state_reader *r)
 {
     struct ehi_value value;
-    if (!get(r, EHI_VALUE_INT, false, &value))
+    return get(r, EHI_VALUE_INT, false, &value) ? value.u.integer : 0;
+}
+
+static int64_t get_int(struct state_reader *r, int64_t least, int64_t most)
+{
+    int64_t integer;
+    if (!take_int(r, &integer))
+        integer = get_other_int(r);
+    if (r->cursor.failed)
         return 0;
-    if (value.u.integer >= least && value.u.integer <= most)
-        return value.u.integer;
+    if (integer >= least && integer <= most)
+        return integer;
     fail(r);
     return 0;
+}
+
+static inline bool take_small(struct state_reader *r, uint8_t *out)
+{
+    if (left(r) == 0 || *r->cursor.next >= 0x80)
+        return false;
+    *out = *r->cursor.next++;
+    return true;
 }
 
 static uint64_t get_seq(struct state_reader *r)
@@ -339,12 +401,14 @@ static uint64_t get_seq(struct state_reader *r)
 
 static int64_t get_count(struct state_reader *r)
 {
-    return get_int(r, 0, INT64_MAX);
+    uint8_t small;
+    return take_small(r, &small) ? small : get_int(r, 0, INT64_MAX);
 }
 
 static uint8_t get_byte(struct state_reader *r)
 {
-    return (uint8_t)get_int(r, 0, UINT8_MAX);
+    uint8_t small;
+    return take_small(r, &small) ? small : (uint8_t)get_int(r, 0, UINT8_MAX);
 }
 
 static bool get_bool(struct state_reader *r)
@@ -356,6 +420,11 @@ static bool get_bool(struct state_reader *r)
 static int64_t get_time(struct state_reader *r)
 {
     struct ehi_value value;
+    int64_t time_us;
+    if (take_int(r, &time_us))
+        return time_us;
+    if (take_nil(r))
+        return EHI_TIME_NONE;
     return get(r, EHI_VALUE_INT, true, &value) ? value.u.integer : EHI_TIME_NONE;
 }
 
@@ -370,19 +439,27 @@ static int64_t get_time_from(struct state_reader *r, int64_t from_us)
 static double get_weight(struct state_reader *r, bool *has)
 {
     struct ehi_value value;
-    *has = get(r, EHI_VALUE_DOUBLE, true, &value);
+    *has = !take_nil(r) && get(r, EHI_VALUE_DOUBLE, true, &value);
     return *has ? value.u.real : 0;
 }
 
 static struct ehi_slice get_text(struct state_reader *r)
 {
     struct ehi_value value;
+    struct ehi_slice text;
+    if (take_text(r, &text))
+        return text;
     return get(r, EHI_VALUE_STRING, false, &value) ? value.u.string : EHI_SLICE_EMPTY;
 }
 
 static struct ehi_slice get_optional(struct state_reader *r)
 {
     struct ehi_value value;
+    struct ehi_slice text;
+    if (take_nil(r))
+        return EHI_SLICE_EMPTY;
+    if (take_text(r, &text))
+        return text;
     return get(r, EHI_VALUE_STRING, true, &value) ? value.u.string : EHI_SLICE_EMPTY;
 }
 
@@ -416,19 +493,40 @@ static struct ehi_slice whole_arn(struct state_reader *r, struct ehi_slice text)
 /* A map, borrowed as it is. */
 static struct ehi_slice get_document(struct state_reader *r)
 {
-    struct ehi_cursor start = r->cursor;
-    struct ehi_value value;
-    if (!get(r, EHI_VALUE_MAP, true, &value))
-        return EHI_SLICE_EMPTY;
     struct ehi_slice document;
-    r->cursor = start;
+    if (take_nil(r))
+        return EHI_SLICE_EMPTY;
+    uint8_t mark = left(r) == 0 ? 0 : *r->cursor.next;
+    if ((mark & 0xf0) != 0x80 && mark != 0xde && mark != 0xdf) {
+        fail(r);
+        return EHI_SLICE_EMPTY;
+    }
     return ehi_cursor_take(&r->cursor, &document) ? document : EHI_SLICE_EMPTY;
+}
+
+/* The head of an array of up to 15 values. */
+static inline bool take_few(struct state_reader *r, uint32_t *count)
+{
+    if (left(r) == 0 || (*r->cursor.next & 0xf0) != 0x90 || r->cursor.nesting_left == 0)
+        return false;
+    *count = *r->cursor.next & 0x0fu;
+    if (*count >= left(r))
+        return false;
+    r->cursor.next++;
+    r->cursor.nesting_left--; /* ehi_cursor_close adds it again */
+    return true;
 }
 
 /* How many items of `values` values each follow. */
 static uint32_t open_list(struct state_reader *r, uint32_t values)
 {
     struct ehi_value list;
+    uint32_t few;
+    if (take_few(r, &few)) {
+        if (few % values != 0)
+            fail(r);
+        return r->cursor.failed ? 0 : few / values;
+    }
     if (!get(r, EHI_VALUE_ARRAY, false, &list))
         return 0;
     if (list.count % values != 0)

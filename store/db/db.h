@@ -106,6 +106,11 @@ int ehi_db_get_head(struct ehi_db_txn *txn, struct ehi_db_head *head, bool *foun
  */
 int ehi_db_find(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash, uint64_t *id,
                 bool *found, struct ecshist_error *error) ECSHIST_CHECKED;
+/*
+ * The id that an ARN had when it was last found, by any reader of this environment; 0: not known. A guess: the caller
+ * compares the ARN in the state, and asks ehi_db_find where it is another, or there is none.
+ */
+uint64_t ehi_db_guess(struct ehi_db_txn *txn, struct ehi_hash128 hash);
 /* A subject's state (kind: DEPLOYMENT, REVISION, SERVICE). */
 int ehi_db_get_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id,
                      struct ehi_slice *state, bool *found, struct ecshist_error *error)
@@ -115,6 +120,7 @@ int ehi_db_get_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id
 struct ehi_db_walk {
     struct ehi_db_txn *txn;
     void *cursor;
+    int table; /* the cursor's */
     uint64_t id;
     bool started;
     uint8_t after[24]; /* the key of the row given last; before the first: where to begin */

@@ -282,6 +282,7 @@ static int open_as(const char *path, uint64_t map_bytes, bool create, unsigned f
     snprintf(data_path, length, "%s/data.mdb", path);
     db->data_path = data_path;
     db->references = 1;
+    db->unseen = (flags & MDB_NOLOCK) != 0;
     pthread_mutex_init(&db->mutex, NULL);
     int rc = open_env(db, path, map_bytes, create, flags);
     /* A signal: LMDB does not ask again. */
@@ -319,11 +320,54 @@ int ehi_db_open_inspect(const char *path, struct ehi_db **out, struct ecshist_er
 
 bool ehi_db_overtaken(const struct ehi_db_txn *txn)
 {
-    unsigned flags;
     MDB_envinfo info;
-    if (mdb_env_get_flags(txn->db->env, &flags) != 0 || (flags & MDB_NOLOCK) == 0)
+    if (!txn->db->unseen)
         return false;
     return mdb_env_info(txn->db->env, &info) != 0 || info.me_last_txnid > mdb_txn_id(txn->txn);
+}
+
+/* -- cursors that are kept: one a table, while its transaction reads ---------------------------- */
+
+int db_cursor_open(struct ehi_db_txn *txn, enum db_table table, MDB_cursor **out)
+{
+    *out = txn->cursors[table];
+    txn->cursors[table] = NULL;
+    return *out != NULL ? 0 : mdb_cursor_open(txn->txn, txn->db->tables[table], out);
+}
+
+void db_cursor_close(struct ehi_db_txn *txn, enum db_table table, MDB_cursor *cursor)
+{
+    if (!txn->write && txn->cursors[table] == NULL)
+        txn->cursors[table] = cursor;
+    else
+        mdb_cursor_close(cursor);
+}
+
+static void close_cursors(struct ehi_db_txn *txn)
+{
+    for (int i = 0; i < T_COUNT; i++) {
+        if (txn->cursors[i] != NULL)
+            mdb_cursor_close(txn->cursors[i]);
+        txn->cursors[i] = NULL;
+    }
+}
+
+/* LMDB leaves the cursors of a transaction that reads to whoever opened them. */
+static void end_txn(struct ehi_db_txn *txn)
+{
+    close_cursors(txn);
+    mdb_txn_abort(txn->txn);
+    free(txn);
+}
+
+static bool renew(struct ehi_db_txn *txn)
+{
+    int rc = mdb_txn_renew(txn->txn);
+    for (int i = 0; i < T_COUNT && rc == 0; i++) {
+        if (txn->cursors[i] != NULL)
+            rc = mdb_cursor_renew(txn->txn, txn->cursors[i]);
+    }
+    return rc == 0;
 }
 
 struct ehi_db *ehi_db_ref(struct ehi_db *db)
@@ -343,10 +387,9 @@ void ehi_db_release(struct ehi_db *db)
     pthread_mutex_unlock(&db->mutex);
     if (left != 0)
         return;
-    if (db->spare != NULL) {
-        mdb_txn_abort(db->spare->txn);
-        free(db->spare);
-    }
+    if (db->spare != NULL)
+        end_txn(db->spare);
+    free((void *)atomic_load_explicit(&db->known, memory_order_relaxed));
     if (db->env != NULL)
         mdb_env_close(db->env);
     pthread_mutex_destroy(&db->mutex);
@@ -472,10 +515,9 @@ static struct ehi_db_txn *take_spare(struct ehi_db *db)
     pthread_mutex_unlock(&db->mutex);
     if (txn == NULL)
         return NULL;
-    if (mdb_txn_renew(txn->txn) == 0)
+    if (renew(txn))
         return txn;
-    mdb_txn_abort(txn->txn);
-    free(txn);
+    end_txn(txn);
     return NULL;
 }
 
@@ -558,12 +600,10 @@ void ehi_db_abort(struct ehi_db_txn *txn)
     if (txn == NULL)
         return;
     struct ehi_db *db = txn->db;
-    if (txn->write) {
+    if (txn->write)
         mdb_txn_abort(txn->txn);
-    } else if (!keep_spare(db, txn)) {
-        mdb_txn_abort(txn->txn);
-        free(txn);
-    }
+    else if (!keep_spare(db, txn))
+        end_txn(txn);
     ehi_db_release(db);
 }
 

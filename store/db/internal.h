@@ -8,6 +8,7 @@
 
 #include <lmdb.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 enum db_table {
@@ -29,6 +30,7 @@ struct ehi_db_txn {
     /* Where the last row of a table was put: the next is often beside it. LMDB closes them with the
      * transaction. */
     MDB_cursor *puts[T_COUNT];
+    MDB_cursor *cursors[T_COUNT]; /* of a reading transaction, kept for the next walk */
 };
 
 struct ehi_db {
@@ -39,7 +41,9 @@ struct ehi_db {
     ino_t inode;
     const uint8_t *map; /* where LMDB has the file */
     size_t map_bytes, page_bytes;
-    pthread_mutex_t mutex; /* of the fields below */
+    bool unseen;                       /* without LMDB's lock: writers do not see its readers */
+    _Atomic(_Atomic uint64_t *) known; /* ARNs met before (known.c); NULL: none yet */
+    pthread_mutex_t mutex;             /* of the fields below */
     unsigned references;
     bool failed;              /* a commit failed: LMDB may want to hear of nothing more */
     bool lock_lost;           /* LMDB's lock cannot be had by anybody any more */
@@ -47,6 +51,14 @@ struct ehi_db {
     struct ehi_db_txn *spare; /* a reading transaction that was reset, to be renewed */
     struct ehi_db_txn writer; /* of who has LMDB's lock: there is one at a time */
 };
+
+/* A cursor of the transaction: one that is kept, or a new one. An LMDB code. */
+int db_cursor_open(struct ehi_db_txn *txn, enum db_table table, MDB_cursor **out);
+void db_cursor_close(struct ehi_db_txn *txn, enum db_table table, MDB_cursor *cursor);
+
+/* The id under which an ARN of this hash was found last; 0: not known. May be wrong: see ehi_db_guess. (known.c) */
+uint64_t db_known(struct ehi_db *db, struct ehi_hash128 hash);
+void db_remember(struct ehi_db *db, struct ehi_hash128 hash, uint64_t id);
 
 extern const char *const db_table_names[T_COUNT];
 

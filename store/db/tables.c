@@ -179,13 +179,13 @@ static int check_missing(struct ehi_db_txn *txn, enum db_table table, MDB_val ke
     MDB_cursor *cursor;
     MDB_val next, value;
     bool found;
-    int rc = mdb_cursor_open(txn->txn, txn->db->tables[table], &cursor);
+    int rc = db_cursor_open(txn, table, &cursor);
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
     int result = seek(txn->db, cursor, table, key, &next, &value, &found, error);
     if (result == ECSHIST_OK && found && compare_keys(next, key) == 0)
         result = misrouted(table, error);
-    mdb_cursor_close(cursor);
+    db_cursor_close(txn, table, cursor);
     return result;
 }
 
@@ -312,10 +312,12 @@ int ehi_db_find(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128
     int rc = get(txn, T_ARNS, db_val(key, sizeof(key)), &row, found, error);
     if (rc != ECSHIST_OK || !*found)
         return rc;
-    if (db_read_arn(db_val(row.data, row.length), &kind, id))
-        return ECSHIST_OK;
-    return ehi_fail(error, ECSHIST_INDEX, "the index is damaged: its row of %.*s is none",
-                    EHI_FMT(arn));
+    if (!db_read_arn(db_val(row.data, row.length), &kind, id))
+        return ehi_fail(error, ECSHIST_INDEX, "the index is damaged: its row of %.*s is none",
+                        EHI_FMT(arn));
+    if (!txn->write)
+        db_remember(txn->db, hash, *id);
+    return ECSHIST_OK;
 }
 
 int ehi_db_put_arn(struct ehi_db_txn *txn, enum ehi_arn_kind kind, struct ehi_hash128 hash,
@@ -532,10 +534,11 @@ static int walk_begun(struct ehi_db_walk *walk, enum db_table table, MDB_val *ke
                       bool *found, struct ecshist_error *error)
 {
     MDB_cursor *cursor;
-    int rc = mdb_cursor_open(walk->txn->txn, walk->txn->db->tables[table], &cursor);
+    int rc = db_cursor_open(walk->txn, table, &cursor);
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
     walk->cursor = cursor;
+    walk->table = table;
     walk->started = true;
     return seek(walk->txn->db, cursor, table, db_val(walk->after, sizeof(walk->after)), key, row,
                 found, error);
@@ -576,7 +579,7 @@ static int walk_next(struct ehi_db_walk *walk, enum db_table table, bool prefixe
 void ehi_db_walk_end(struct ehi_db_walk *walk)
 {
     if (walk->cursor != NULL)
-        mdb_cursor_close(walk->cursor);
+        db_cursor_close(walk->txn, (enum db_table)walk->table, walk->cursor);
     walk->cursor = NULL;
 }
 
@@ -602,7 +605,7 @@ static int row_before(struct ehi_db_txn *txn, uint64_t subject_id, uint64_t seq,
 {
     *count = 0;
     MDB_cursor *cursor;
-    int rc = mdb_cursor_open(txn->txn, txn->db->tables[T_TIMELINE], &cursor);
+    int rc = db_cursor_open(txn, T_TIMELINE, &cursor);
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
     uint8_t after[16];
@@ -622,7 +625,7 @@ static int row_before(struct ehi_db_txn *txn, uint64_t subject_id, uint64_t seq,
     if (result == ECSHIST_OK && before && key.mv_size == 16 &&
         ehi_get_be64(key.mv_data) == subject_id)
         result = read_entries(key, row, entries, count, error);
-    mdb_cursor_close(cursor);
+    db_cursor_close(txn, T_TIMELINE, cursor);
     return result;
 }
 

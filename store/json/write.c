@@ -1,5 +1,5 @@
 /* Values as JSON text, laid out like Python's json.dumps(ensure_ascii=False). */
-#include "json/json.h"
+#include "json/out.h"
 
 #include "model/time.h"
 
@@ -54,22 +54,54 @@ static bool is_plain(uint8_t c)
     return c >= 0x20 && c != '"' && c != '\\';
 }
 
-static int put_string(struct ehi_buffer *out, struct ehi_slice text)
+/* Sixteen bytes at once: the compiler's vectors, so that it is plain C where the machine has none. */
+typedef uint8_t sixteen __attribute__((vector_size(16)));
+
+static inline bool plain_sixteen(const uint8_t *p, uint8_t *copy)
 {
-    int rc = put(out, "\"", 1);
-    size_t i = 0;
-    while (rc == ECSHIST_OK && i < text.length) {
-        size_t start = i;
-        while (i < text.length && is_plain(text.data[i]))
-            i++;
-        rc = ehi_buffer_append(out, text.data + start, i - start);
-        if (rc == ECSHIST_OK && i < text.length)
-            rc = put_escape(out, text.data[i++]);
-    }
-    return rc != ECSHIST_OK ? rc : put(out, "\"", 1);
+    sixteen v;
+    uint64_t halves[2];
+    memcpy(&v, p, sizeof(v));
+    memcpy(copy, &v, sizeof(v));
+    sixteen special = (sixteen)(v == '"') | (sixteen)(v == '\\') | (sixteen)(v < 0x20);
+    memcpy(halves, &special, sizeof(halves));
+    return (halves[0] | halves[1]) == 0;
 }
 
-static int put_integer(struct ehi_buffer *out, int64_t number)
+/* Copies what needs no escape; the length of it. `at` has room for the whole text. */
+static size_t copy_plain(uint8_t *at, const uint8_t *text, size_t length)
+{
+    size_t i = 0;
+    while (length - i >= 16 && plain_sixteen(text + i, at + i))
+        i += 16;
+    /* What is left of a plain text is looked at together with bytes that were. */
+    if (length >= 16 && length - i < 16 && plain_sixteen(text + length - 16, at + length - 16))
+        return length;
+    for (; i < length && is_plain(text[i]); i++)
+        at[i] = text[i];
+    return i;
+}
+
+int ehi_json_put_string(struct ehi_buffer *out, struct ehi_slice text)
+{
+    struct ehi_slice rest = text;
+    int rc = put(out, "\"", 1);
+    for (;;) {
+        uint8_t *at = rc == ECSHIST_OK ? ehi_buffer_room(out, rest.length + 1) : NULL;
+        if (at == NULL)
+            return ECSHIST_NO_MEMORY;
+        size_t plain = copy_plain(at, rest.data, rest.length);
+        out->length += plain;
+        if (plain == rest.length)
+            break;
+        rc = put_escape(out, rest.data[plain]);
+        rest = ehi_slice(rest.data + plain + 1, rest.length - plain - 1);
+    }
+    out->data[out->length++] = '"';
+    return ECSHIST_OK;
+}
+
+int ehi_json_put_integer(struct ehi_buffer *out, int64_t number)
 {
     char digits[NUMBER_BYTES];
     char *at = digits + sizeof(digits);
@@ -100,10 +132,20 @@ static size_t plain_point(char *text)
     return n;
 }
 
-static int put_real(struct ehi_buffer *out, double number)
+/* Whole numbers up to there are written digit by digit by "%.15g", too. */
+static bool is_whole(double number)
+{
+    return number > 0 && number < 1e15 && number == (double)(int64_t)number;
+}
+
+int ehi_json_put_real(struct ehi_buffer *out, double number)
 {
     if (!isfinite(number))
         return put(out, "null", 4); /* JSON has none; none is ever parsed or stored */
+    if (is_whole(number)) {
+        int rc = ehi_json_put_integer(out, (int64_t)number);
+        return rc != ECSHIST_OK ? rc : put(out, ".0", 2);
+    }
     char text[NUMBER_BYTES];
     for (int digits = 15; digits <= 17; digits++) {
         snprintf(text, sizeof(text), "%.*g", digits, number);
@@ -118,12 +160,19 @@ static int put_real(struct ehi_buffer *out, double number)
     return rc;
 }
 
-static int put_time(struct ehi_buffer *out, int64_t time_us, bool iso)
+int ehi_json_put_time(struct ehi_buffer *out, int64_t time_us, bool iso)
 {
-    char text[EHI_TIME_BUFFER];
-    if (!iso)
-        return put(out, text, ehi_time_format_seconds(time_us, text));
-    return put_string(out, ehi_slice(text, ehi_time_format_iso(time_us, text)));
+    char *at = (char *)ehi_buffer_room(out, EHI_TIME_BUFFER + 2);
+    if (at == NULL)
+        return ECSHIST_NO_MEMORY;
+    if (!iso) {
+        out->length += ehi_time_format_seconds(time_us, at);
+        return ECSHIST_OK;
+    }
+    size_t length = ehi_time_format_iso(time_us, at + 1);
+    at[0] = at[length + 1] = '"';
+    out->length += length + 2;
+    return ECSHIST_OK;
 }
 
 static int put_break(struct ehi_buffer *out, const struct ehi_json_style *style, unsigned level)
@@ -179,7 +228,7 @@ static int put_map(struct ehi_buffer *out, const struct ehi_json_style *style, u
     for (uint32_t i = 0; rc == ECSHIST_OK && i < map->count; i++) {
         rc = put_before(out, style, level + 1, i == 0);
         if (rc == ECSHIST_OK)
-            rc = put_string(out, map->u.members[i].name);
+            rc = ehi_json_put_string(out, map->u.members[i].name);
         if (rc == ECSHIST_OK)
             rc = put(out, ": ", 2);
         if (rc == ECSHIST_OK)
@@ -196,20 +245,26 @@ static int put_value(struct ehi_buffer *out, const struct ehi_json_style *style,
     case EHI_VALUE_BOOL:
         return put_text(out, value->u.boolean ? "true" : "false");
     case EHI_VALUE_INT:
-        return put_integer(out, value->u.integer);
+        return ehi_json_put_integer(out, value->u.integer);
     case EHI_VALUE_DOUBLE:
-        return put_real(out, value->u.real);
+        return ehi_json_put_real(out, value->u.real);
     case EHI_VALUE_STRING:
-        return put_string(out, value->u.string);
+        return ehi_json_put_string(out, value->u.string);
     case EHI_VALUE_ARRAY:
         return put_array(out, style, level, value);
     case EHI_VALUE_MAP:
         return put_map(out, style, level, value);
     case EHI_VALUE_TIME:
-        return put_time(out, value->u.integer, style->iso_times);
+        return ehi_json_put_time(out, value->u.integer, style->iso_times);
     default:
         return put_text(out, "null");
     }
+}
+
+void ehi_json_break(struct ehi_json_out *o)
+{
+    if (put_before(o->text, &o->style, o->level, o->first) != ECSHIST_OK)
+        o->failed = true;
 }
 
 int ehi_json_write(const struct ehi_value *value, const struct ehi_json_style *style,

@@ -90,6 +90,14 @@ const char *ehi_enum_name(enum ehi_enum which, int number)
     return enums[which].names[number - 1].text;
 }
 
+struct ehi_slice ehi_enum_text(enum ehi_enum which, int number)
+{
+    if (number < 1 || number > enums[which].count)
+        return EHI_SLICE_EMPTY;
+    const struct name *name = &enums[which].names[number - 1];
+    return ehi_slice(name->text, name->length);
+}
+
 int ehi_enum_number(enum ehi_enum which, struct ehi_slice name)
 {
     for (int i = 0; i < enums[which].count; i++) {

@@ -41,6 +41,8 @@ enum ehi_threshold { EHI_COUNT = 1, EHI_BOUNDED_PERCENT = 2, EHI_UNBOUNDED_PERCE
 
 /* The name of a number, NULL where it has none. Static. */
 const char *ehi_enum_name(enum ehi_enum which, int number);
+/* The same as a slice; data NULL where it has none. */
+struct ehi_slice ehi_enum_text(enum ehi_enum which, int number);
 /* The number of a name, 0 where there is none. */
 int ehi_enum_number(enum ehi_enum which, struct ehi_slice name);
 /* All names for an error's text: "PENDING, SUCCESSFUL, …". Static. */

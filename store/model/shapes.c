@@ -636,6 +636,15 @@ static int apply(unsigned shape, struct ehi_value *value, struct ehi_arena *aren
     return ECSHIST_OK;
 }
 
+int ehi_shape_place(unsigned shape, struct ehi_slice name, unsigned *within)
+{
+    uint32_t at = find(&shapes[shape], name);
+    if (at == NOWHERE || shapes[shape].members[at].time)
+        return -1;
+    *within = shapes[shape].members[at].shape;
+    return (int)at;
+}
+
 int ehi_shape_apply(enum ehi_shape shape, struct ehi_value *value, struct ehi_arena *arena)
 {
     return apply(shape, value, arena);

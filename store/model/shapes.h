@@ -20,4 +20,10 @@ enum ehi_shape {
 int ehi_shape_apply(enum ehi_shape shape, struct ehi_value *value, struct ehi_arena *arena)
     ECSHIST_CHECKED;
 
+/*
+ * Where a shape has a member, from 0, and the shape within that (0: none); -1: it has none of that name, or a timestamp. For
+ * those who write what is in order already.
+ */
+int ehi_shape_place(unsigned shape, struct ehi_slice name, unsigned *within);
+
 #endif

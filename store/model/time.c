@@ -270,12 +270,21 @@ int ehi_time_from_value(const struct ehi_value *value, int64_t *out_us, struct e
     }
 }
 
+/* Two digits with one division, of 32 bits: what is written here has at most ten, and seconds of a year beyond 2105. */
 static char *put_digits(char *at, int64_t number, int digits)
 {
-    for (int i = digits - 1; i >= 0; i--) {
-        at[i] = (char)('0' + number % 10);
-        number /= 10;
-    }
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+    int i = digits;
+    for (; number > UINT32_MAX; number /= 10)
+        at[--i] = (char)('0' + number % 10);
+    uint32_t rest = (uint32_t)number;
+    for (; i >= 2; rest /= 100)
+        memcpy(at + (i -= 2), pairs + 2 * (size_t)(rest % 100), 2);
+    if (i == 1)
+        at[0] = (char)('0' + rest % 10);
     return at + digits;
 }
 
@@ -314,8 +323,13 @@ size_t ehi_time_format_seconds(int64_t time_us, char buffer[EHI_TIME_BUFFER])
 {
     int64_t seconds = bounded(time_us) / MICROS;
     int digits = 1;
-    for (int64_t rest = seconds / 10; rest != 0; rest /= 10)
-        digits++;
+    /* Ten digits are what all times of 2001 to 2286 have. */
+    if (seconds >= 1000000000 && seconds < 10000000000)
+        digits = 10;
+    else {
+        for (int64_t rest = seconds / 10; rest != 0; rest /= 10)
+            digits++;
+    }
     char *at = put_digits(buffer, seconds, digits);
     *at++ = '.';
     char *least = at + 1;

@@ -114,31 +114,63 @@ static int fold_deployment(const struct ehi_view_source *source, uint64_t id,
     return rc;
 }
 
+/* Folded in scratch memory, then copied. */
+static int fold_and_copy(const struct ehi_view_source *source, uint64_t id,
+                         const struct view_moment *moment, struct ehi_slice arn,
+                         struct ehi_arena *scratch, struct ehi_arena *arena,
+                         struct ehi_deployment *out, struct ecshist_error *error)
+{
+    struct ehi_deployment then = {0};
+    int rc = fold_deployment(source, id, moment, scratch, &then, error);
+    then.arn = arn;
+    if (rc == ECSHIST_OK && then.created_seq != 0)
+        rc = view_own_deployment(&then, arena, error);
+    if (rc == ECSHIST_OK)
+        *out = then;
+    return rc;
+}
+
+/* What the scratch memory may keep for the next question. */
+enum { KEPT_BYTES = 64 * 1024 };
+
+/* The state as it was at a moment that is past. */
+static int deployment_of_then(const struct ehi_view_source *source, uint64_t id,
+                              const struct view_moment *moment, const struct ehi_deployment *now,
+                              struct ehi_arena *arena, struct ehi_deployment *out,
+                              struct ecshist_error *error)
+{
+    struct ehi_arena own = {0};
+    struct ehi_arena *scratch = source->memory != NULL ? &source->memory->scratch : &own;
+    int rc = check_newest(source, id, now->last_seq, error);
+    if (rc == ECSHIST_OK)
+        rc = fold_and_copy(source, id, moment, now->arn, scratch, arena, out, error);
+    ehi_arena_reset(scratch);
+    if (scratch == &own || scratch->end - scratch->next > KEPT_BYTES)
+        ehi_arena_free(scratch);
+    return rc;
+}
+
 int view_deployment_at(const struct ehi_view_source *source, uint64_t id,
                        const struct view_moment *moment, struct ehi_arena *arena,
                        struct ehi_deployment *out, bool *found, struct ecshist_error *error)
 {
     struct ehi_slice bytes;
     int rc = view_read_state(source, EHI_ARN_DEPLOYMENT, id, &bytes, error);
-    if (rc != ECSHIST_OK)
-        return rc;
-    struct ehi_arena scratch = {0};
-    struct ehi_deployment state;
-    rc = ehi_deployment_decode(bytes, &scratch, &state, error);
-    if (rc == ECSHIST_OK && !stands_already(&state, moment)) {
-        struct ehi_slice arn = state.arn;
-        rc = check_newest(source, id, state.last_seq, error);
-        state = (struct ehi_deployment){0};
-        if (rc == ECSHIST_OK)
-            rc = fold_deployment(source, id, moment, &scratch, &state, error);
-        state.arn = arn;
+    return rc == ECSHIST_OK
+               ? view_deployment_of(source, id, bytes, moment, arena, out, found, error)
+               : rc;
+}
+
+int view_deployment_of(const struct ehi_view_source *source, uint64_t id, struct ehi_slice bytes,
+                       const struct view_moment *moment, struct ehi_arena *arena,
+                       struct ehi_deployment *out, bool *found, struct ecshist_error *error)
+{
+    int rc = view_take_deployment(bytes, arena, out, error);
+    if (rc == ECSHIST_OK && moment->kind != VIEW_NOW && !stands_already(out, moment)) {
+        struct ehi_deployment now = *out;
+        rc = deployment_of_then(source, id, moment, &now, arena, out, error);
     }
-    *found = state.created_seq != 0;
-    if (rc == ECSHIST_OK && *found)
-        rc = view_own_deployment(&state, arena, error);
-    if (rc == ECSHIST_OK)
-        *out = state;
-    ehi_arena_free(&scratch);
+    *found = rc == ECSHIST_OK && out->created_seq != 0;
     return rc;
 }
 

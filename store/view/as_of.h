@@ -12,6 +12,11 @@ int view_deployment_at(const struct ehi_view_source *source, uint64_t id,
                        const struct view_moment *moment, struct ehi_arena *arena,
                        struct ehi_deployment *out, bool *found, struct ecshist_error *error)
     ECSHIST_CHECKED;
+/* The same of a state that was read already. The ARN is in *out in any case. */
+int view_deployment_of(const struct ehi_view_source *source, uint64_t id, struct ehi_slice bytes,
+                       const struct view_moment *moment, struct ehi_arena *arena,
+                       struct ehi_deployment *out, bool *found, struct ecshist_error *error)
+    ECSHIST_CHECKED;
 /* With its document. */
 int view_revision_at(const struct ehi_view_source *source, uint64_t id,
                      const struct view_moment *moment, struct ehi_arena *arena,

@@ -1,5 +1,7 @@
 #include "view/copy.h"
 
+#include "codec/state.h"
+
 /* A copy that failed is remembered, and asked for once at the end. */
 struct copier {
     struct ehi_arena *arena;
@@ -76,6 +78,63 @@ int view_own_deployment(struct ehi_deployment *state, struct ehi_arena *arena,
     own_hooks(&c, state);
     own_text(&c, &state->extra);
     return c.failed ? ehi_fail_memory(error) : ECSHIST_OK;
+}
+
+/* The byte behind a text: the head of the value that follows it, which was read, or the one behind all. */
+static void end_text(struct ehi_slice text)
+{
+    if (text.data != NULL)
+        *((uint8_t *)(uintptr_t)text.data + text.length) = 0;
+}
+
+static void end_texts(const struct ehi_slice *texts, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        end_text(texts[i]);
+}
+
+/*
+ * No document stands behind a text, so none loses its head: what stands before one is the end of a list, or a number, or
+ * nil (see codec/state.c).
+ */
+static void end_all_texts(const struct ehi_deployment *d)
+{
+    end_text(d->arn);
+    end_text(d->status_reason);
+    end_text(d->target.arn);
+    for (uint32_t i = 0; i < d->source_count; i++)
+        end_text(d->sources[i].arn);
+    end_texts(d->configuration.alarm_names, d->configuration.alarm_count);
+    end_text(d->rollback_reason);
+    end_text(d->rollback_revision_arn);
+    end_texts(d->alarm_names, d->alarm_count);
+    end_texts(d->triggered_alarms, d->triggered_count);
+    for (uint32_t i = 0; i < d->hook_count; i++) {
+        end_text(d->hooks[i].id);
+        end_text(d->hooks[i].target_arn);
+    }
+}
+
+int view_take_deployment(struct ehi_slice bytes, struct ehi_arena *arena,
+                         struct ehi_deployment *out, struct ecshist_error *error)
+{
+    struct ehi_slice copy = ehi_arena_copy(arena, bytes);
+    if (copy.data == NULL)
+        return ehi_fail_memory(error);
+    int rc = ehi_deployment_decode(copy, arena, out, error);
+    if (rc == ECSHIST_OK)
+        end_all_texts(out);
+    return rc;
+}
+
+int view_own_owner(const struct ehi_arn *arn, struct ehi_arena *arena, struct ehi_owner *out,
+                   struct ecshist_error *error)
+{
+    char buffer[EHI_ARN_BUFFER];
+    out->service = ehi_arena_copy(arena, ehi_arn_service(arn, buffer));
+    out->cluster = ehi_arena_copy(arena, ehi_arn_cluster(arn, buffer));
+    return out->service.data == NULL || out->cluster.data == NULL ? ehi_fail_memory(error)
+                                                                  : ECSHIST_OK;
 }
 
 int view_own_revision(struct ehi_revision *state, struct ehi_arena *arena,

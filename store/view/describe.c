@@ -1,5 +1,6 @@
 /* Answers about subjects that are named one by one. */
 #include "view/as_of.h"
+#include "view/copy.h"
 #include "view/resolve.h"
 
 #include <ecshist/limits.h>
@@ -16,14 +17,10 @@ static int check_count(const char *what, const char *const *arns, size_t count,
 
 /* All of them before the first is looked up: a malformed one spoils the question. */
 static int check_arns(enum ehi_arn_kind kind, const char *what, const char *const *arns,
-                      size_t count, struct ecshist_error *error)
+                      size_t count, struct ehi_arn *parsed, struct ecshist_error *error)
 {
-    int rc = check_count(what, arns, count, error);
-    if (rc != ECSHIST_OK)
-        return rc;
     for (size_t i = 0; i < count; i++) {
-        struct ehi_arn parsed;
-        rc = view_parse_arn(kind, arns[i], &parsed, error);
+        int rc = view_parse_arn(kind, arns[i], &parsed[i], error);
         if (rc != ECSHIST_OK)
             return ehi_at(error, rc, "%s[%zu]", what, i);
     }
@@ -36,50 +33,82 @@ static int find_id(const struct ehi_view_source *source, struct ehi_slice arn, u
     return ehi_db_find(source->txn, arn, ehi_hash128(arn.data, arn.length), id, found, error);
 }
 
-static int add_failure(struct ehi_answer *answer, struct ehi_slice arn, struct ehi_arena *arena,
-                       struct ecshist_error *error)
+static int add_failure(struct ehi_answer *answer, struct ehi_slice arn, size_t most,
+                       struct ehi_arena *arena, struct ecshist_error *error)
 {
+    if (answer->failures == NULL)
+        answer->failures = ehi_arena_array(arena, most, sizeof(*answer->failures));
     struct ehi_slice copy = ehi_arena_copy(arena, arn);
-    if (copy.data == NULL)
+    if (answer->failures == NULL || copy.data == NULL)
         return ehi_fail_memory(error);
     answer->failures[answer->failure_count++].arn = copy;
     return ECSHIST_OK;
 }
 
-static int describe_deployment(const struct ehi_view_source *source, uint64_t id,
+/* Where a guess led elsewhere, or to nothing, *known is false, and nothing else is said. */
+static int try_guess(const struct ehi_view_source *source, const struct ehi_arn *arn,
+                     struct ehi_hash128 hash, const struct view_moment *moment,
+                     struct ehi_arena *arena, struct ehi_deployment *out, bool *known, bool *found,
+                     struct ecshist_error *error)
+{
+    struct ehi_slice bytes;
+    uint64_t id = ehi_db_guess(source->txn, hash);
+    *known = id != 0;
+    if (id == 0)
+        return ECSHIST_OK;
+    int rc = ehi_db_get_state(source->txn, EHI_ARN_DEPLOYMENT, id, &bytes, known, error);
+    if (rc != ECSHIST_OK || !*known)
+        return rc;
+    rc = view_deployment_of(source, id, bytes, moment, arena, out, found, error);
+    *known = rc != ECSHIST_OK || ehi_slice_equal(out->arn, arn->text);
+    return rc;
+}
+
+static int describe_deployment(const struct ehi_view_source *source, const struct ehi_arn *arn,
                                const struct view_moment *moment, struct ehi_arena *arena,
                                struct ehi_answer *answer, bool *found, struct ecshist_error *error)
 {
-    return view_deployment_at(source, id, moment, arena, &answer->deployments[answer->count], found,
-                              error);
+    struct ehi_deployment *out = &answer->deployments[answer->count];
+    struct ehi_hash128 hash = ehi_hash128(arn->text.data, arn->text.length);
+    bool known;
+    uint64_t id;
+    int rc = try_guess(source, arn, hash, moment, arena, out, &known, found, error);
+    if (rc == ECSHIST_OK && !known) {
+        rc = ehi_db_find(source->txn, arn->text, hash, &id, found, error);
+        if (rc == ECSHIST_OK && *found)
+            rc = view_deployment_at(source, id, moment, arena, out, found, error);
+    }
+    return rc == ECSHIST_OK && *found
+               ? view_own_owner(arn, arena, &answer->owners[answer->count], error)
+               : rc;
 }
 
-static int describe_revision(const struct ehi_view_source *source, uint64_t id,
+static int describe_revision(const struct ehi_view_source *source, const struct ehi_arn *arn,
                              const struct view_moment *moment, struct ehi_arena *arena,
                              struct ehi_answer *answer, bool *found, struct ecshist_error *error)
 {
-    return view_revision_at(source, id, moment, arena, &answer->revisions[answer->count], found,
-                            error);
+    uint64_t id;
+    int rc = find_id(source, arn->text, &id, found, error);
+    return rc == ECSHIST_OK && *found
+               ? view_revision_at(source, id, moment, arena, &answer->revisions[answer->count],
+                                  found, error)
+               : rc;
 }
 
-typedef int describe_one(const struct ehi_view_source *source, uint64_t id,
+typedef int describe_one(const struct ehi_view_source *source, const struct ehi_arn *arn,
                          const struct view_moment *moment, struct ehi_arena *arena,
                          struct ehi_answer *answer, bool *found, struct ecshist_error *error);
 
 static int describe_all(const struct ehi_view_source *source, describe_one *one,
-                        const char *const *arns, size_t count, const struct view_moment *moment,
+                        const struct ehi_arn *arns, size_t count, const struct view_moment *moment,
                         struct ehi_arena *arena, struct ehi_answer *answer,
                         struct ecshist_error *error)
 {
     for (size_t i = 0; i < count; i++) {
-        struct ehi_slice arn = ehi_slice_text(arns[i]);
-        uint64_t id;
-        bool found;
-        int rc = find_id(source, arn, &id, &found, error);
-        if (rc == ECSHIST_OK && found)
-            rc = one(source, id, moment, arena, answer, &found, error);
+        bool found = false;
+        int rc = one(source, &arns[i], moment, arena, answer, &found, error);
         if (rc == ECSHIST_OK && !found)
-            rc = add_failure(answer, arn, arena, error);
+            rc = add_failure(answer, arns[i].text, count, arena, error);
         if (rc != ECSHIST_OK)
             return rc;
         answer->count += found;
@@ -87,22 +116,34 @@ static int describe_all(const struct ehi_view_source *source, describe_one *one,
     return ECSHIST_OK;
 }
 
+/* A question of one ARN is most of them: it needs no list. */
+static struct ehi_arn *room_for_arns(struct ehi_arn *one, size_t count, struct ehi_arena *arena)
+{
+    return count == 1 ? one : ehi_arena_array(arena, count, sizeof(*one));
+}
+
 int ehi_view_deployments(const struct ehi_view_source *source, const char *const *arns,
                          size_t count, const struct ecshist_as_of *as_of, struct ehi_arena *arena,
                          struct ehi_answer *out, struct ecshist_error *error)
 {
     struct view_moment moment;
-    int rc = check_arns(EHI_ARN_DEPLOYMENT, "serviceDeploymentArns", arns, count, error);
-    if (rc == ECSHIST_OK)
-        rc = view_moment(source, as_of, &moment, error);
+    struct ehi_arn one;
+    const char *what = "serviceDeploymentArns";
+    int rc = check_count(what, arns, count, error);
     if (rc != ECSHIST_OK)
         return rc;
+    struct ehi_arn *parsed = room_for_arns(&one, count, arena);
     struct ehi_answer answer = {.kind = EHI_ANSWER_DEPLOYMENTS};
-    answer.deployments = ehi_arena_array(arena, count, sizeof(*answer.deployments));
-    answer.failures = ehi_arena_array(arena, count, sizeof(*answer.failures));
-    if (answer.deployments == NULL || answer.failures == NULL)
+    answer.deployments = ehi_arena_alloc(arena, count * sizeof(*answer.deployments));
+    answer.owners = ehi_arena_alloc(arena, count * sizeof(*answer.owners));
+    if (parsed == NULL || answer.deployments == NULL || answer.owners == NULL)
         return ehi_fail_memory(error);
-    rc = describe_all(source, describe_deployment, arns, count, &moment, arena, &answer, error);
+    rc = check_arns(EHI_ARN_DEPLOYMENT, what, arns, count, parsed, error);
+    if (rc == ECSHIST_OK)
+        rc = view_moment(source, as_of, &moment, error);
+    if (rc == ECSHIST_OK)
+        rc = describe_all(source, describe_deployment, parsed, count, &moment, arena, &answer,
+                          error);
     if (rc == ECSHIST_OK)
         *out = answer;
     return rc;
@@ -113,17 +154,21 @@ int ehi_view_revisions(const struct ehi_view_source *source, const char *const *
                        struct ehi_answer *out, struct ecshist_error *error)
 {
     struct view_moment moment;
-    int rc = check_arns(EHI_ARN_REVISION, "serviceRevisionArns", arns, count, error);
-    if (rc == ECSHIST_OK)
-        rc = view_moment(source, as_of, &moment, error);
+    struct ehi_arn one;
+    const char *what = "serviceRevisionArns";
+    int rc = check_count(what, arns, count, error);
     if (rc != ECSHIST_OK)
         return rc;
+    struct ehi_arn *parsed = room_for_arns(&one, count, arena);
     struct ehi_answer answer = {.kind = EHI_ANSWER_REVISIONS};
     answer.revisions = ehi_arena_array(arena, count, sizeof(*answer.revisions));
-    answer.failures = ehi_arena_array(arena, count, sizeof(*answer.failures));
-    if (answer.revisions == NULL || answer.failures == NULL)
+    if (parsed == NULL || answer.revisions == NULL)
         return ehi_fail_memory(error);
-    rc = describe_all(source, describe_revision, arns, count, &moment, arena, &answer, error);
+    rc = check_arns(EHI_ARN_REVISION, what, arns, count, parsed, error);
+    if (rc == ECSHIST_OK)
+        rc = view_moment(source, as_of, &moment, error);
+    if (rc == ECSHIST_OK)
+        rc = describe_all(source, describe_revision, parsed, count, &moment, arena, &answer, error);
     if (rc == ECSHIST_OK)
         *out = answer;
     return rc;

@@ -3,6 +3,7 @@
  * moment the rows are made anew from the folds of then; all the rest is the same.
  */
 #include "view/as_of.h"
+#include "view/copy.h"
 #include "view/resolve.h"
 #include "view/token.h"
 
@@ -287,33 +288,78 @@ static int make_next_token(const struct query *q, const struct page *page, struc
     return ECSHIST_OK;
 }
 
+/* A row of the list and the state that it is of tell the same. */
+static int check_row(const struct ehi_db_listed *row, const struct ehi_deployment *d,
+                     struct ecshist_error *error)
+{
+    if (d->status == row->status && d->created_seq == row->created_seq)
+        return ECSHIST_OK;
+    return ehi_fail(error, ECSHIST_INDEX,
+                    "the index is damaged: a service's list and the state of %.*s are not of one "
+                    "moment; run ecshist-admin rebuild-index",
+                    EHI_FMT(d->arn));
+}
+
+/* All of a list are of one service, so of one owner. */
+struct owner {
+    bool known;
+    struct ehi_owner arns;
+};
+
+static int wrong_owner(const struct query *q, const struct ehi_deployment *d,
+                       struct ecshist_error *error)
+{
+    return ehi_fail(error, ECSHIST_INDEX,
+                    "the index is damaged: the list of %.*s has %.*s; run ecshist-admin "
+                    "rebuild-index",
+                    EHI_FMT(q->service.arn.text), EHI_FMT(d->arn));
+}
+
+static int check_owner(const struct query *q, const struct ehi_deployment *d,
+                       struct ehi_arena *arena, struct owner *owner, struct ecshist_error *error)
+{
+    struct ehi_arn arn;
+    int rc = ehi_arn_parse_as(EHI_ARN_DEPLOYMENT, d->arn, &arn, error);
+    if (rc != ECSHIST_OK || !ehi_arn_same_service(&arn, &q->service.arn))
+        return wrong_owner(q, d, error);
+    if (owner->known)
+        return ECSHIST_OK;
+    owner->known = true;
+    return view_own_owner(&arn, arena, &owner->arns, error);
+}
+
+static int answer_row(const struct query *q, const struct ehi_db_listed *row, struct owner *owner,
+                      struct ehi_arena *arena, struct ehi_answer *answer,
+                      struct ecshist_error *error)
+{
+    struct ehi_deployment *d = &answer->deployments[answer->count];
+    bool found;
+    int rc = view_deployment_at(q->source, row->deployment_id, &q->moment, arena, d, &found, error);
+    if (rc == ECSHIST_OK && !found)
+        rc = ehi_fail(error, ECSHIST_INDEX, "a row of the index is of a deployment without events");
+    if (rc == ECSHIST_OK)
+        rc = check_row(row, d, error);
+    if (rc == ECSHIST_OK)
+        rc = check_owner(q, d, arena, owner, error);
+    if (rc == ECSHIST_OK)
+        answer->owners[answer->count++] = owner->arns;
+    return rc;
+}
+
 static int answer_page(const struct query *q, const struct page *page, struct ehi_arena *arena,
                        struct ehi_answer *out, struct ecshist_error *error)
 {
     struct ehi_answer answer = {.kind = EHI_ANSWER_LIST};
-    answer.deployments = ehi_arena_array(arena, page->count, sizeof(*answer.deployments));
-    if (answer.deployments == NULL)
+    struct owner owner = {.known = false};
+    answer.deployments = ehi_arena_alloc(arena, page->count * sizeof(*answer.deployments));
+    answer.owners = ehi_arena_alloc(arena, page->count * sizeof(*answer.owners));
+    if (answer.deployments == NULL || answer.owners == NULL)
         return ehi_fail_memory(error);
-    for (; answer.count < page->count; answer.count++) {
-        uint64_t id = page->rows[answer.count].deployment_id;
-        bool found;
-        int rc = view_deployment_at(q->source, id, &q->moment, arena,
-                                    &answer.deployments[answer.count], &found, error);
-        if (rc != ECSHIST_OK)
-            return rc;
-        if (!found)
-            return ehi_fail(error, ECSHIST_INDEX,
-                            "a row of the index is of a deployment without events");
-        const struct ehi_deployment *d = &answer.deployments[answer.count];
-        const struct ehi_db_listed *row = &page->rows[answer.count];
-        if (d->status != row->status || d->created_seq != row->created_seq)
-            return ehi_fail(
-                error, ECSHIST_INDEX,
-                "the index is damaged: a service's list and the state of %.*s are not of one "
-                "moment; run ecshist-admin rebuild-index",
-                EHI_FMT(d->arn));
-    }
-    int rc = make_next_token(q, page, arena, &answer.next_token, error);
+    int rc = ECSHIST_OK;
+    for (uint32_t i = 0; i < page->count && rc == ECSHIST_OK; i++)
+        rc = answer_row(q, &page->rows[i], &owner, arena, &answer, error);
+    if (rc == ECSHIST_OK)
+        rc = make_next_token(q, page, arena, &answer.next_token, error);
     if (rc == ECSHIST_OK)
         *out = answer;
     return rc;

@@ -138,6 +138,12 @@ static struct ehi_slice own_text(struct maker *m, struct ehi_slice slice)
     return copy;
 }
 
+static void add_owner(struct ehi_value *map, const struct ehi_owner *owner)
+{
+    add_text(map, "serviceArn", owner->service);
+    add_text(map, "clusterArn", owner->cluster);
+}
+
 /* serviceArn and clusterArn, which the ARN of anything within them says. */
 static void add_service_and_cluster(struct maker *m, struct ehi_value *map,
                                     struct ehi_slice arn_text)
@@ -247,12 +253,13 @@ static struct ehi_value alarms_value(struct maker *m, const struct ehi_deploymen
 }
 
 /* ServiceDeployment. */
-static struct ehi_value deployment_value(struct maker *m, const struct ehi_deployment *d)
+static struct ehi_value deployment_value(struct maker *m, const struct ehi_deployment *d,
+                                         const struct ehi_owner *owner)
 {
     struct ehi_value extra = stored_map(m, d->extra);
     struct ehi_value map = begin_map(m, 18 + (size_t)extra.count);
     add_text(&map, "serviceDeploymentArn", d->arn);
-    add_service_and_cluster(m, &map, d->arn);
+    add_owner(&map, owner);
     add_time(&map, "createdAt", d->created_at_us);
     add_time(&map, "startedAt", d->started_at_us);
     add_time(&map, "finishedAt", d->finished_at_us);
@@ -273,11 +280,12 @@ static struct ehi_value deployment_value(struct maker *m, const struct ehi_deplo
 }
 
 /* ServiceDeploymentBrief. */
-static struct ehi_value brief_value(struct maker *m, const struct ehi_deployment *d)
+static struct ehi_value brief_value(struct maker *m, const struct ehi_deployment *d,
+                                    const struct ehi_owner *owner)
 {
     struct ehi_value map = begin_map(m, 9);
     add_text(&map, "serviceDeploymentArn", d->arn);
-    add_service_and_cluster(m, &map, d->arn);
+    add_owner(&map, owner);
     add_time(&map, "startedAt", d->started_at_us);
     add_time(&map, "createdAt", d->created_at_us);
     add_time(&map, "finishedAt", d->finished_at_us);
@@ -350,9 +358,9 @@ static struct ehi_value item_value(struct maker *m, const struct ehi_answer *ans
 {
     switch (answer->kind) {
     case EHI_ANSWER_LIST:
-        return brief_value(m, &answer->deployments[index]);
+        return brief_value(m, &answer->deployments[index], &answer->owners[index]);
     case EHI_ANSWER_DEPLOYMENTS:
-        return deployment_value(m, &answer->deployments[index]);
+        return deployment_value(m, &answer->deployments[index], &answer->owners[index]);
     case EHI_ANSWER_REVISIONS:
         return revision_value(m, &answer->revisions[index]);
     case EHI_ANSWER_SERVICES:

@@ -11,12 +11,19 @@
 #include "log/log.h"
 #include "model/event.h"
 
+#include <ecshist/limits.h>
 #include <ecshist/query.h>
+
+/* What is kept from one question to the next: memory that is used for a while. All zero: nothing yet. */
+struct ehi_view_memory {
+    struct ehi_arena scratch;
+};
 
 struct ehi_view_source {
     struct ehi_log *log;
     struct ehi_db_txn *txn;
-    uint64_t last_seq; /* what the snapshot shows */
+    uint64_t last_seq;              /* what the snapshot shows */
+    struct ehi_view_memory *memory; /* NULL: none */
 };
 
 enum ehi_answer_kind {
@@ -25,6 +32,11 @@ enum ehi_answer_kind {
     EHI_ANSWER_REVISIONS,
     EHI_ANSWER_SERVICES,
     EHI_ANSWER_TIMELINE
+};
+
+/* The service and the cluster that a subject's ARN names: their ARNs. */
+struct ehi_owner {
+    struct ehi_slice service, cluster;
 };
 
 struct ehi_failure {
@@ -36,11 +48,12 @@ struct ehi_answer {
     enum ehi_answer_kind kind;
     size_t count;
     struct ehi_deployment *deployments; /* list, describe */
+    struct ehi_owner *owners;           /* of the deployments */
     struct ehi_revision *revisions;     /* documents included */
     struct ehi_service *services;
     struct ehi_slice *records; /* timeline: stored records */
     struct ehi_failure *failures;
-    size_t failure_count;
+    size_t failure_count;   /* 0: there may be no list either */
     const char *next_token; /* NULL: last page */
 };
 
