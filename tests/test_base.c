@@ -256,6 +256,11 @@ Test(hash, of_parts_is_of_the_whole)
                                      ehi_slice(bytes + cut, sizeof(bytes) - cut)};
         cr_assert(ehi_hash128_equal(ehi_hash128_parts(parts, 3), whole));
     }
+    for (size_t length = 0; length <= 1100; length++) { /* few bytes go another way */
+        struct ehi_slice parts[2] = {ehi_slice(bytes, length / 3),
+                                     ehi_slice(bytes + length / 3, length - length / 3)};
+        cr_assert(ehi_hash128_equal(ehi_hash128_parts(parts, 2), ehi_hash128(bytes, length)));
+    }
     cr_assert(ehi_hash128_equal(ehi_hash128_parts(NULL, 0), ehi_hash128("", 0)));
 }
 

@@ -369,6 +369,26 @@ Test(codec_record, as_a_value)
     cr_assert_eq(again.seq, 0u);
 }
 
+/* Every digit at every place. */
+Test(codec_record, derived_ids_are_hexadecimal)
+{
+    struct ehi_event event = decode(encode("{" STOPPED "}"));
+    for (int64_t time_us = 0; time_us < 2000; time_us++) {
+        uint8_t front[12];
+        char id[ECSHIST_MAX_ID_BYTES + 1], expected[33];
+        event.time_us = time_us;
+        ehi_put_le16(front, (uint16_t)event.type);
+        ehi_put_le64(front + 2, (uint64_t)time_us);
+        ehi_put_le16(front + 10, (uint16_t)event.subject.length);
+        struct ehi_slice parts[] = {ehi_slice(front, sizeof(front)), event.subject, event.body};
+        struct ehi_hash128 hash = ehi_hash128_parts(parts, 3);
+        snprintf(expected, sizeof(expected), "%016llx%016llx", (unsigned long long)hash.high,
+                 (unsigned long long)hash.low);
+        cr_assert(ehi_slice_is(ehi_event_id(&event, id), expected));
+        cr_assert_str_eq(id, expected);
+    }
+}
+
 Test(codec_record, derived_id)
 {
     struct ehi_event event = decode(encode("{" STOPPED ", \"reason\": \"x\"}"));

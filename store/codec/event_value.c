@@ -84,6 +84,18 @@ static struct ehi_hash128 content_hash(const struct ehi_event *event)
     return ehi_hash128_parts(parts, sizeof(parts) / sizeof(parts[0]));
 }
 
+/* Eight hexadecimal digits, the most significant first: a nibble to each byte, and all of them made digits at once. */
+static void put_digits(char *at, uint32_t number)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t v = number;
+    v = (v | v << 16) & UINT64_C(0x0000ffff0000ffff);
+    v = (v | v << 8) & UINT64_C(0x00ff00ff00ff00ff);
+    v = (v | v << 4) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+    uint64_t letters = (v + 6 * ones) >> 4 & ones;
+    ehi_put_be64((uint8_t *)at, v + '0' * ones + letters * ('a' - '0' - 10));
+}
+
 struct ehi_slice ehi_event_id(const struct ehi_event *event, char buffer[ECSHIST_MAX_ID_BYTES + 1])
 {
     size_t length = event->id.length;
@@ -93,11 +105,10 @@ struct ehi_slice ehi_event_id(const struct ehi_event *event, char buffer[ECSHIST
         return ehi_slice(buffer, length);
     }
     struct ehi_hash128 hash = content_hash(event);
-    static const char digits[] = "0123456789abcdef";
-    for (unsigned i = 0; i < 16; i++) {
-        buffer[i] = digits[hash.high >> (60 - 4 * i) & 15];
-        buffer[16 + i] = digits[hash.low >> (60 - 4 * i) & 15];
-    }
+    put_digits(buffer, (uint32_t)(hash.high >> 32));
+    put_digits(buffer + 8, (uint32_t)hash.high);
+    put_digits(buffer + 16, (uint32_t)(hash.low >> 32));
+    put_digits(buffer + 24, (uint32_t)hash.low);
     buffer[32] = '\0';
     return ehi_slice(buffer, 32);
 }

@@ -477,7 +477,8 @@ static struct ehi_slice whole_arn(struct state_reader *r, struct ehi_slice text)
     struct ehi_slice id = ehi_slice(text.data + 1, text.length - 1);
     size_t length =
         r->beside.front.length + revision_kind.length + r->beside.path.length + id.length;
-    uint8_t *whole = ehi_arena_alloc(r->arena, length);
+    /* Behind it a NUL has room: readers end texts where they lie. */
+    uint8_t *whole = ehi_arena_alloc(r->arena, length + 1);
     if (r->beside.front.length == 0 || whole == NULL) {
         r->no_memory = r->no_memory || whole == NULL;
         fail(r);
@@ -486,7 +487,8 @@ static struct ehi_slice whole_arn(struct state_reader *r, struct ehi_slice text)
     uint8_t *end = add_part(add_part(whole, r->beside.front), revision_kind);
     end = add_part(end, r->beside.path);
     if (id.length != 0)
-        (void)add_part(end, id);
+        end = add_part(end, id);
+    *end = 0;
     return ehi_slice(whole, length);
 }
 

@@ -32,23 +32,49 @@ static int check_newest(const struct ehi_view_source *source, uint64_t id, uint6
     return rc;
 }
 
-int view_check_timeline(const struct ehi_view_source *source, enum ehi_arn_kind kind, uint64_t id,
-                        struct ecshist_error *error)
+int view_check_arn(struct ehi_slice asked, struct ehi_slice found, struct ecshist_error *error)
 {
-    struct ehi_arena arena = {0};
-    struct ehi_slice bytes;
+    if (ehi_slice_equal(asked, found))
+        return ECSHIST_OK;
+    return ehi_fail(error, ECSHIST_INDEX, "two ARNs have the same hash: %.*s and %.*s",
+                    EHI_FMT(asked), EHI_FMT(found));
+}
+
+/* The seq that its timeline ends with; 0: there is no telling. */
+static int newest_of(enum ehi_arn_kind kind, struct ehi_slice bytes, struct ehi_arena *arena,
+                     struct ehi_slice *arn, uint64_t *newest, struct ecshist_error *error)
+{
     struct ehi_deployment deployment;
     struct ehi_revision revision;
-    uint64_t newest = 0;
-    int rc =
-        kind == EHI_ARN_SERVICE ? ECSHIST_OK : view_read_state(source, kind, id, &bytes, error);
-    if (rc == ECSHIST_OK && kind == EHI_ARN_DEPLOYMENT) {
-        rc = ehi_deployment_decode(bytes, &arena, &deployment, error);
-        newest = rc == ECSHIST_OK ? deployment.last_seq : 0;
-    } else if (rc == ECSHIST_OK && kind == EHI_ARN_REVISION) {
+    struct ehi_service service;
+    int rc;
+    *newest = 0;
+    if (kind == EHI_ARN_DEPLOYMENT) {
+        rc = ehi_deployment_decode(bytes, arena, &deployment, error);
+        *newest = rc == ECSHIST_OK ? deployment.last_seq : 0;
+        *arn = deployment.arn;
+    } else if (kind == EHI_ARN_REVISION) {
         rc = ehi_revision_decode(bytes, &revision, error);
-        newest = rc == ECSHIST_OK ? revision.document_seq : 0;
+        *newest = rc == ECSHIST_OK ? revision.document_seq : 0;
+        *arn = revision.arn;
+    } else {
+        rc = ehi_service_decode(bytes, &service, error);
+        *arn = service.arn;
     }
+    return rc;
+}
+
+int view_check_timeline(const struct ehi_view_source *source, const struct ehi_arn *arn,
+                        uint64_t id, struct ecshist_error *error)
+{
+    struct ehi_arena arena = {0};
+    struct ehi_slice bytes, found = EHI_SLICE_EMPTY;
+    uint64_t newest = 0;
+    int rc = view_read_state(source, arn->kind, id, &bytes, error);
+    if (rc == ECSHIST_OK)
+        rc = newest_of(arn->kind, bytes, &arena, &found, &newest, error);
+    if (rc == ECSHIST_OK)
+        rc = view_check_arn(arn->text, found, error);
     ehi_arena_free(&arena);
     return rc == ECSHIST_OK && newest != 0 ? check_newest(source, id, newest, error) : rc;
 }

@@ -27,11 +27,14 @@ int view_revision_at(const struct ehi_view_source *source, uint64_t id,
 int view_read_state(const struct ehi_view_source *source, enum ehi_arn_kind kind, uint64_t id,
                     struct ehi_slice *bytes, struct ecshist_error *error) ECSHIST_CHECKED;
 
+/* What the hash of an ARN led to is of that ARN. INDEX: of another one, of the same hash. */
+int view_check_arn(struct ehi_slice asked, struct ehi_slice found, struct ecshist_error *error)
+    ECSHIST_CHECKED;
 /*
  * The subject's timeline has the newest event that its state is of: the two are as of one moment. INDEX where
  * they are not: then one is an older one.
  */
-int view_check_timeline(const struct ehi_view_source *source, enum ehi_arn_kind kind, uint64_t id,
-                        struct ecshist_error *error) ECSHIST_CHECKED;
+int view_check_timeline(const struct ehi_view_source *source, const struct ehi_arn *arn,
+                        uint64_t id, struct ecshist_error *error) ECSHIST_CHECKED;
 
 #endif

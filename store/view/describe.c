@@ -77,6 +77,8 @@ static int describe_deployment(const struct ehi_view_source *source, const struc
         rc = ehi_db_find(source->txn, arn->text, hash, &id, found, error);
         if (rc == ECSHIST_OK && *found)
             rc = view_deployment_at(source, id, moment, arena, out, found, error);
+        if (rc == ECSHIST_OK && *found)
+            rc = view_check_arn(arn->text, out->arn, error);
     }
     return rc == ECSHIST_OK && *found
                ? view_own_owner(arn, arena, &answer->owners[answer->count], error)
@@ -89,10 +91,10 @@ static int describe_revision(const struct ehi_view_source *source, const struct 
 {
     uint64_t id;
     int rc = find_id(source, arn->text, &id, found, error);
-    return rc == ECSHIST_OK && *found
-               ? view_revision_at(source, id, moment, arena, &answer->revisions[answer->count],
-                                  found, error)
-               : rc;
+    struct ehi_revision *out = &answer->revisions[answer->count];
+    if (rc == ECSHIST_OK && *found)
+        rc = view_revision_at(source, id, moment, arena, out, found, error);
+    return rc == ECSHIST_OK && *found ? view_check_arn(arn->text, out->arn, error) : rc;
 }
 
 typedef int describe_one(const struct ehi_view_source *source, const struct ehi_arn *arn,
@@ -177,21 +179,19 @@ int ehi_view_revisions(const struct ehi_view_source *source, const char *const *
 /* -- timelines --------------------------------------------------------------------------------- */
 
 static int find_subject(const struct ehi_view_source *source, const char *text, uint64_t *id,
-                        enum ehi_arn_kind *kind, struct ecshist_error *error)
+                        struct ehi_arn *arn, struct ecshist_error *error)
 {
-    struct ehi_arn arn;
-    int rc = view_parse_arn(0, text, &arn, error);
+    int rc = view_parse_arn(0, text, arn, error);
     if (rc != ECSHIST_OK)
         return ehi_at(error, rc, "arn");
-    if (arn.kind == EHI_ARN_CLUSTER || arn.kind == EHI_ARN_TASK) {
+    if (arn->kind == EHI_ARN_CLUSTER || arn->kind == EHI_ARN_TASK) {
         rc =
             ehi_fail(error, ECSHIST_INVALID,
                      "only deployments, revisions and services have events of their own: %s", text);
         return ehi_at(error, rc, "arn");
     }
     bool found;
-    *kind = arn.kind;
-    rc = find_id(source, arn.text, id, &found, error);
+    rc = find_id(source, arn->text, id, &found, error);
     if (rc != ECSHIST_OK || found)
         return rc;
     return ehi_fail(error, ECSHIST_NOT_FOUND, "the store has no events of %s", text);
@@ -223,13 +223,13 @@ int ehi_view_timeline(const struct ehi_view_source *source, const char *arn,
                       struct ehi_answer *out, struct ecshist_error *error)
 {
     struct view_moment moment;
-    enum ehi_arn_kind kind = EHI_ARN_SERVICE;
+    struct ehi_arn subject;
     uint64_t id;
     int rc = view_moment(source, as_of, &moment, error);
     if (rc == ECSHIST_OK)
-        rc = find_subject(source, arn, &id, &kind, error);
+        rc = find_subject(source, arn, &id, &subject, error);
     if (rc == ECSHIST_OK)
-        rc = view_check_timeline(source, kind, id, error);
+        rc = view_check_timeline(source, &subject, id, error);
     if (rc != ECSHIST_OK)
         return rc;
     struct ehi_answer answer = {.kind = EHI_ANSWER_TIMELINE};

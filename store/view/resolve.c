@@ -248,8 +248,10 @@ static int resolve_service_arn(const struct ehi_view_source *source, const struc
                      &found, error);
     if (rc != ECSHIST_OK)
         return rc;
-    if (found)
-        return service_of_id(source, id, arena, out, error);
+    if (found) {
+        rc = service_of_id(source, id, arena, out, error);
+        return rc == ECSHIST_OK ? view_check_arn(arn.text, out->arn.text, error) : rc;
+    }
     char text[EHI_ARN_BUFFER];
     rc = ehi_arn_parse_as(EHI_ARN_CLUSTER, ehi_arn_cluster(&arn, text), &cluster.arn, error);
     if (rc != ECSHIST_OK)
