@@ -1,7 +1,11 @@
 /* Views through the public API: their shapes, member by member, and as of earlier moments. */
 #include "support/store_dir.h"
 
+#include "db/internal.h"
+#include "fold/store.h"
+
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -417,6 +421,104 @@ Test(describe, in_the_order_asked_and_as_often)
     cr_assert_str_eq(failure.reason, "MISSING");
     cr_assert_not(ecshist_result_failure(result, 2, &failure));
     ecshist_result_free(result);
+}
+
+/* -- results that are used again, and ARNs that were met before ---------------------------------- */
+
+static void create(int number)
+{
+    store_must_append(store,
+                      "{\"type\":\"deployment-created\",\"time\":%d,\"serviceDeploymentArn\":"
+                      "\"" TEST_DEPLOYMENT_ARN("d%d") "\"," TO_REVISION("1") "}",
+                      number, number);
+}
+
+static ecshist_result *ask_for(ecshist_snapshot *snapshot, const char *arn)
+{
+    ecshist_result *result = NULL;
+    cr_assert_eq(ecshist_describe_service_deployments(snapshot, &arn, 1, NULL, &result, NULL),
+                 ECSHIST_OK);
+    return result;
+}
+
+static void expect_shows(const ecshist_result *result, const char *arn)
+{
+    struct ecshist_deployment_view view = ECSHIST_DEPLOYMENT_VIEW_INIT;
+    cr_assert(ecshist_result_deployment(result, 0, &view));
+    cr_assert_str_eq(view.service_deployment_arn, arn);
+    cr_assert_str_eq(view.service_arn, TEST_SERVICE_ARN);
+}
+
+static void *free_result(void *result)
+{
+    ecshist_result_free(result);
+    return NULL;
+}
+
+Test(describe, results_outlive_their_snapshot)
+{
+    create(1);
+    create(2);
+    ecshist_snapshot *snapshot;
+    cr_assert_eq(ecshist_snapshot_open(store, &snapshot, NULL), ECSHIST_OK);
+    ecshist_result *one = ask_for(snapshot, TEST_DEPLOYMENT_ARN("d1"));
+    ecshist_result_free(ask_for(snapshot, TEST_DEPLOYMENT_ARN("d2")));
+    ecshist_result *again = ask_for(snapshot, TEST_DEPLOYMENT_ARN("d2"));
+    ecshist_result *third = ask_for(snapshot, TEST_DEPLOYMENT_ARN("d1"));
+    expect_shows(one, TEST_DEPLOYMENT_ARN("d1"));
+    ecshist_result_free(one);
+    ecshist_result_free(third);
+    ecshist_snapshot_close(snapshot);
+    expect_shows(again, TEST_DEPLOYMENT_ARN("d2"));
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, free_result, again), 0);
+    pthread_join(thread, NULL);
+}
+
+Test(describe, an_older_snapshot_does_not_know_what_a_newer_one_found)
+{
+    create(1);
+    ecshist_snapshot *older, *newer;
+    cr_assert_eq(ecshist_snapshot_open(store, &older, NULL), ECSHIST_OK);
+    create(2);
+    cr_assert_eq(ecshist_snapshot_open(store, &newer, NULL), ECSHIST_OK);
+    for (int i = 0; i < 3; i++) {
+        ecshist_result *there = ask_for(newer, TEST_DEPLOYMENT_ARN("d2"));
+        ecshist_result *not_yet = ask_for(older, TEST_DEPLOYMENT_ARN("d2"));
+        expect_shows(there, TEST_DEPLOYMENT_ARN("d2"));
+        cr_assert_eq(ecshist_result_count(not_yet), 0u);
+        cr_assert_eq(ecshist_result_failure_count(not_yet), 1u);
+        ecshist_result_free(there);
+        ecshist_result_free(not_yet);
+    }
+    ecshist_snapshot_close(older);
+    ecshist_snapshot_close(newer);
+}
+
+/* Whatever the table of ARNs met before says, the state decides. */
+Test(describe, a_wrong_guess_costs_a_search_only)
+{
+    const char *arn = TEST_DEPLOYMENT_ARN("d1");
+    create(1);
+    create(2);
+    struct ehi_db *db = ((struct ehi_store *)store)->db;
+    struct ehi_hash128 hash = ehi_hash128(arn, strlen(arn));
+    ecshist_snapshot *snapshot;
+    cr_assert_eq(ecshist_snapshot_open(store, &snapshot, NULL), ECSHIST_OK);
+    ecshist_result_free(ask_for(snapshot, arn));
+    uint64_t right = db_known(db, hash);
+    cr_assert_neq(right, 0u);
+    for (uint64_t wrong = 0; wrong < right + 6; wrong++) {
+        db_remember(db, hash, wrong);
+        ecshist_result *result = ask_for(snapshot, arn);
+        expect_shows(result, arn);
+        ecshist_result_free(result);
+        cr_assert_eq(db_known(db, hash), right, "after %d", (int)wrong);
+    }
+    db_remember(db, hash, (UINT64_C(1) << 40) - 1);
+    ecshist_result_free(ask_for(snapshot, arn));
+    cr_assert_eq(db_known(db, hash), right);
+    ecshist_snapshot_close(snapshot);
 }
 
 Test(describe, one_to_twenty)

@@ -87,11 +87,12 @@ static inline void ehi_json_text_plain(struct ehi_json_out *o, struct ehi_slice 
 
 static inline void ehi_json_integer(struct ehi_json_out *o, int64_t number)
 {
-    uint8_t digit = (uint8_t)('0' + number);
-    if (number >= 0 && number < 10)
-        ehi_json_raw(o, &digit, 1);
-    else
+    if (number < 0 || number >= 10) {
         o->failed |= ehi_json_put_integer(o->text, number) != 0;
+        return;
+    }
+    uint8_t digit = (uint8_t)('0' + number);
+    ehi_json_raw(o, &digit, 1);
 }
 
 static inline void ehi_json_real(struct ehi_json_out *o, double number)
