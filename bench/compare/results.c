@@ -133,28 +133,61 @@ struct target {
     const char *yard_engine, *yard_row, *yard_metric;
     bool least;
     double ratio;
+    double more; /* allowed on top of that, in the metric's unit */
 };
 
 static const struct target targets[] = {
     {"one event a call, of the flat file", "append-1", "rate", "flat", "append-1", "rate", true,
-     0.8},
-    {"one event a call, of SQLite", "append-1", "rate", "sqlite", "append-1", "rate", true, 1},
-    {"16 threads, of SQLite", "append-16-threads", "rate", "sqlite", "append-16-threads", "rate",
-     true, 2},
+     0.85, 0},
+    {"one event a call, of SQLite", "append-1", "rate", "sqlite", "append-1", "rate", true, 2.2, 0},
+    {"one event a call, of RocksDB", "append-1", "rate", "rocksdb", "append-1", "rate", true, 1.6,
+     0},
+    {"one event a call, of LevelDB", "append-1", "rate", "leveldb", "append-1", "rate", true, 1.6,
+     0},
     {"16 threads, of one thread", "append-16-threads", "rate", "ecshist", "append-1", "rate", true,
-     4},
+     4, 0},
+    {"16 threads, of SQLite", "append-16-threads", "rate", "sqlite", "append-16-threads", "rate",
+     true, 8, 0},
+    {"16 threads, of RocksDB", "append-16-threads", "rate", "rocksdb", "append-16-threads", "rate",
+     true, 2, 0},
+    {"batches of 100, of SQLite", "append-100", "rate", "sqlite", "append-100", "rate", true, 10,
+     0},
+    {"batches of 100, of RocksDB", "append-100", "rate", "rocksdb", "append-100", "rate", true, 3.5,
+     0},
+    {"batches of 100, of LevelDB", "append-100", "rate", "leveldb", "append-100", "rate", true, 2.5,
+     0},
     {"batches of 1,000, of SQLite", "append-1000", "rate", "sqlite", "append-1000", "rate", true,
-     2},
-    {"describe, p50, of a bare mdb_get", "describe", "p50", "lmdb", "describe", "p50", false, 3},
-    {"describe, p50, of SQLite", "describe", "p50", "sqlite", "describe", "p50", false, 1},
-    {"list 20, p50, of SQLite", "list-20", "p50", "sqlite", "list-20", "p50", false, 1},
-    {"bytes an event, of SQLite", "bytes", "apparent", "sqlite", "bytes", "apparent", false, 1},
-    {"rebuild, events/s", "rebuild-index", "rate", NULL, NULL, NULL, true, 500000},
-    {"open after a clean close, ms", "open-clean", "time", NULL, NULL, NULL, false, 10},
-    {"one event a call at the most events, of 100,000", "growth-append-1", "10M", "ecshist",
-     "growth-append-1", "100k", true, 0.8},
-    {"describe (newest 1,000) at the most events, of 100,000", "growth-describe-newest", "10M",
-     "ecshist", "growth-describe-newest", "100k", false, 1.25},
+     15, 0},
+    {"batches of 1,000, of RocksDB", "append-1000", "rate", "rocksdb", "append-1000", "rate", true,
+     6, 0},
+    {"batches of 1,000, of LevelDB", "append-1000", "rate", "leveldb", "append-1000", "rate", true,
+     4, 0},
+    {"describe to a view, p50, of a bare mdb_get", "describe", "p50", "lmdb", "describe", "p50",
+     false, 1.5, 0},
+    {"describe to JSON, p50, over that to a view", "describe-json", "p50", "ecshist", "describe",
+     "p50", false, 1, 600},
+    {"describe to a view, p50, of SQLite", "describe", "p50", "sqlite", "describe", "p50", false,
+     0.2, 0},
+    {"list the newest 20, p50, of SQLite", "list-20", "p50", "sqlite", "list-20", "p50", false, 0.2,
+     0},
+    {"describe as of, ns", "as-of-middle", "p50", NULL, NULL, NULL, false, 10000, 0},
+    {"scan, events/s", "scan", "rate", NULL, NULL, NULL, true, 8000000, 0},
+    {"rebuild, events/s", "rebuild-index", "rate", NULL, NULL, NULL, true, 1000000, 0},
+    {"ingest, events/s", "ingest", "rate", NULL, NULL, NULL, true, 250000, 0},
+    {"open after a clean close, ms", "open-clean", "time", NULL, NULL, NULL, false, 5, 0},
+    {"open after a kill, ms", "open-killed", "time", NULL, NULL, NULL, false, 10, 0},
+    {"open after a power cut, ms", "open-rebuild", "time", NULL, NULL, NULL, false, 1500, 0},
+    {"bytes an event, of SQLite", "bytes", "apparent", "sqlite", "bytes", "apparent", false, 0.6,
+     0},
+    {"bytes an event, of LevelDB", "bytes", "apparent", "leveldb", "bytes", "apparent", false, 1,
+     0},
+    {"one event a call at 10 million events, p50, of that at 100,000", "growth-append-1-p50", "10M",
+     "ecshist", "growth-append-1-p50", "100k", false, 1.25, 0},
+    {"describe at 10 million events, p50, of that at 100,000", "growth-describe", "10M", "ecshist",
+     "growth-describe", "100k", false, 1.25, 0},
+    {"memory of an idle handle, KiB", "memory", "idle", NULL, NULL, NULL, false, 4096, 0},
+    {"memory of an appending handle, KiB", "memory", "appending", NULL, NULL, NULL, false, 32768,
+     0},
 };
 
 void results_targets(FILE *out)
@@ -176,8 +209,11 @@ void results_targets(FILE *out)
         print_number(out, t->yard_engine != NULL ? value / yard : NAN);
         fprintf(out, " | %s ", t->least ? "≥" : "≤");
         print_number(out, t->ratio);
+        if (t->more != 0)
+            fprintf(out, " × + %.0f", t->more);
         fprintf(out, " | %s |\n",
-                (t->least ? value / yard >= t->ratio : value / yard <= t->ratio) ? "yes" : "no");
+                (t->least ? value >= t->ratio * yard : value <= t->ratio * yard + t->more) ? "yes"
+                                                                                           : "no");
     }
 }
 
