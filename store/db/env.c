@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 const char *const db_table_names[T_COUNT] = {"meta",     "arns",     "deployments", "revisions",
@@ -421,10 +422,32 @@ bool ehi_db_lost_lock(struct ehi_db *db)
     return lost;
 }
 
+/*
+ * Nothing is asked but which file it is. Who asks for its times makes the next write to it note a new one, and then the
+ * log's flush has that to write, too, where both inodes are in one block of a file system without a journal.
+ */
+static bool identify_path(const char *path, dev_t *device, ino_t *inode)
+{
+    struct statx now;
+    struct stat st;
+    if (statx(AT_FDCWD, path, 0, STATX_INO, &now) == 0) {
+        *device = makedev(now.stx_dev_major, now.stx_dev_minor);
+        *inode = now.stx_ino;
+        return true;
+    }
+    if (errno != ENOSYS || stat(path, &st) != 0)
+        return false;
+    *device = st.st_dev;
+    *inode = st.st_ino;
+    return true;
+}
+
 bool ehi_db_current(const struct ehi_db *db)
 {
-    struct stat st;
-    return stat(db->data_path, &st) == 0 && st.st_dev == db->device && st.st_ino == db->inode;
+    dev_t device;
+    ino_t inode;
+    return identify_path(db->data_path, &device, &inode) && device == db->device &&
+           inode == db->inode;
 }
 
 int ehi_db_sync(struct ehi_db *db, struct ecshist_error *error)
