@@ -4,8 +4,26 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+/* Longer inputs are hashed with 192 bytes that are made from the seed: for the seed that is used again, once. */
+enum { LONG_BYTES = 240 };
+static _Thread_local struct {
+    uint64_t seed; /* 0: of none yet */
+    uint8_t bytes[XXH3_SECRET_DEFAULT_SIZE];
+} secret;
+
+static uint64_t hash_long(const void *data, size_t length, uint64_t seed)
+{
+    if (secret.seed != seed) {
+        XXH3_generateSecret_fromSeed(secret.bytes, seed);
+        secret.seed = seed;
+    }
+    return XXH3_64bits_withSecretandSeed(data, length, secret.bytes, sizeof(secret.bytes), seed);
+}
+
 uint64_t ehi_hash64(const void *data, size_t length, uint64_t seed)
 {
+    if (length > LONG_BYTES && seed != 0)
+        return hash_long(data, length, seed);
     return XXH3_64bits_withSeed(data, length, seed);
 }
 

@@ -21,7 +21,29 @@ struct reading {
     bool failed;
 };
 
-static uint64_t long_varint(struct reading *r)
+/* The 7 bits of each of 8 bytes, one behind the other. */
+static inline uint64_t join_sevens(uint64_t word)
+{
+    word = (word & UINT64_C(0x007f007f007f007f)) | (word & UINT64_C(0x7f007f007f007f00)) >> 1;
+    word = (word & UINT64_C(0x00003fff00003fff)) | (word & UINT64_C(0x3fff00003fff0000)) >> 2;
+    return (word & UINT64_C(0x000000000fffffff)) | (word & UINT64_C(0x0fffffff00000000)) >> 4;
+}
+
+/* One that ends within 8 bytes which are there: nearly all. false: another. */
+static inline bool short_varint(struct reading *r, uint64_t *number)
+{
+    if (r->end - r->next < 8)
+        return false;
+    uint64_t word = ehi_get_le64(r->next), last = ~word & UINT64_C(0x8080808080808080);
+    if (last == 0)
+        return false;
+    unsigned bits = (unsigned)__builtin_ctzll(last) + 1;
+    r->next += bits / 8;
+    *number = join_sevens(word & (UINT64_MAX >> (64 - bits)));
+    return true;
+}
+
+static __attribute__((noinline)) uint64_t long_varint(struct reading *r)
 {
     uint64_t number = 0;
     for (unsigned shift = 0; shift < 64 && r->next < r->end; shift += 7) {
@@ -38,11 +60,18 @@ static inline uint64_t varint(struct reading *r)
 {
     if (r->next < r->end && *r->next < 0x80)
         return *r->next++;
-    return long_varint(r);
+    uint64_t number;
+    if (short_varint(r, &number))
+        return number;
+    /* A copy is what has an address: so all of it can be in registers elsewhere. */
+    struct reading copy = *r;
+    number = long_varint(&copy);
+    *r = copy;
+    return number;
 }
 
 /* No more than that, so that sums of such numbers are right. */
-static uint32_t length_of(struct reading *r)
+static inline uint32_t length_of(struct reading *r)
 {
     uint64_t length = varint(r);
     if (length <= EHI_RECORD_MAX_BYTES)
@@ -56,7 +85,7 @@ static int64_t unzigzag(uint64_t number)
     return (int64_t)(number >> 1 ^ (0 - (number & 1)));
 }
 
-static void read_header(struct reading *r, struct ehi_stored *out)
+static inline void read_header(struct reading *r, struct ehi_stored *out)
 {
     out->checksum = ehi_get_le32(r->next);
     r->next += 4;
