@@ -42,13 +42,14 @@ struct ecshist_result *api_shelf_take(struct api_shelf *shelf)
 {
     struct ecshist_result *result =
         atomic_exchange_explicit(&shelf->spare, NULL, memory_order_acquire);
-    if (result != NULL)
-        return result;
-    result = calloc(1, sizeof(*result));
-    if (result == NULL)
-        return NULL;
-    result->shelf = shelf;
-    atomic_fetch_add_explicit(&shelf->references, 1, memory_order_relaxed);
+    if (result == NULL) {
+        result = calloc(1, sizeof(*result));
+        if (result == NULL)
+            return NULL;
+        result->shelf = shelf;
+        atomic_fetch_add_explicit(&shelf->references, 1, memory_order_relaxed);
+    }
+    result->arena.keep_bytes = KEPT_BYTES;
     return result;
 }
 

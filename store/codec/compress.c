@@ -17,12 +17,15 @@ enum {
         256, /* bodies from here on are searched for anything they share with earlier ones */
     GRAM = 8,
     GRAM_STEP = 4,
+    PATIENCE = 16,
     PENDING = 32
 };
 
 struct ehi_compressor {
     /* By the hash of a text: where it stands, and other bits of the hash. */
-    uint32_t texts[SLOTS], tags[SLOTS];
+    struct {
+        uint32_t offset, tag;
+    } texts[SLOTS];
     /* By the hash of 8 bytes of a document. */
     uint32_t grams[SLOTS];
 };
@@ -92,6 +95,17 @@ static uint64_t load64(const uint8_t *bytes)
     return word;
 }
 
+/* How many bytes are the same, of so many at the most. */
+static size_t common(const uint8_t *a, const uint8_t *b, size_t most)
+{
+    size_t length = 0;
+    while (most - length >= 8 && load64(a + length) == load64(b + length))
+        length += 8;
+    while (length < most && a[length] == b[length])
+        length++;
+    return length;
+}
+
 static uint32_t *gram_slot(const struct writing *w, const uint8_t *bytes)
 {
     return &w->compressor->grams[load64(bytes) * UINT64_C(0x9E3779B185EBCA87) >> 51];
@@ -117,8 +131,8 @@ static void put_literal(struct writing *w, size_t end)
     w->buffer->length += length;
     for (unsigned i = 0; i < w->pending_count; i++) {
         const struct pending *p = &w->pending[i];
-        w->compressor->texts[p->slot] = (uint32_t)(offset + p->at - from);
-        w->compressor->tags[p->slot] = p->tag;
+        w->compressor->texts[p->slot].offset = (uint32_t)(offset + p->at - from);
+        w->compressor->texts[p->slot].tag = p->tag;
     }
     w->pending_count = 0;
     if (w->document)
@@ -139,8 +153,8 @@ static bool put_text(struct writing *w, size_t at, size_t length)
     uint64_t hash = ehi_hash64(w->plain + at, length, 0);
     uint32_t slot = (uint32_t)hash % SLOTS, tag = (uint32_t)(hash >> 32);
     size_t room;
-    uint32_t offset = w->compressor->texts[slot];
-    if (offset != 0 && w->compressor->tags[slot] == tag) {
+    uint32_t offset = w->compressor->texts[slot].offset;
+    if (offset != 0 && w->compressor->texts[slot].tag == tag) {
         const uint8_t *bytes = source(w, offset, &room);
         if (room >= length && memcmp(bytes, w->plain + at, length) == 0) {
             put_copy(w, at, length, offset);
@@ -172,12 +186,11 @@ static bool put_shared(struct writing *w, size_t at)
 {
     uint32_t *slot = gram_slot(w, w->plain + at);
     uint64_t offset = *slot;
-    size_t room, length = GRAM, before = 0;
+    size_t room, before = 0;
     const uint8_t *bytes = source(w, offset, &room);
     if (room < GRAM || load64(bytes) != load64(w->plain + at))
         return false;
-    while (length < room && at + length < w->length && bytes[length] == w->plain[at + length])
-        length++;
+    size_t length = common(bytes, w->plain + at, room < w->length - at ? room : w->length - at);
     /* Not back over the frame's beginning: the bytes before it stand elsewhere. */
     uint64_t least = offset < w->buffer_offset ? EHI_SEGMENT_HEADER_BYTES : w->buffer_offset;
     while (at - before > w->literal_from && offset - before > least &&
@@ -195,20 +208,35 @@ static bool put_shared(struct writing *w, size_t at)
     return true;
 }
 
-static void compress_body(struct writing *w, size_t at)
+/* Where nothing is found for a while (digests, say), one looks at fewer places. */
+static void compress_document(struct writing *w, size_t at)
 {
+    unsigned misses = 0;
     while (at < w->length) {
         size_t head, length = text_at(w, at, &head);
-        if (length != 0 && put_text(w, at + head, length)) {
+        if ((length != 0 && put_text(w, at + head, length)) ||
+            (w->length - at >= GRAM && put_shared(w, at))) {
             at = w->literal_from;
-            continue;
+            misses = 0;
+        } else {
+            at += 1 + misses / PATIENCE;
+            misses++;
         }
-        if (w->document && w->length - at >= GRAM && put_shared(w, at))
+    }
+}
+
+static void compress_body(struct writing *w, size_t at)
+{
+    if (w->document) {
+        compress_document(w, at);
+        return;
+    }
+    while (at < w->length) {
+        size_t head, length = text_at(w, at, &head);
+        if (length != 0 && put_text(w, at + head, length))
             at = w->literal_from;
-        else if (length != 0 && !w->document)
-            at += head + length;
         else
-            at++;
+            at += length != 0 ? head + length : 1;
     }
 }
 
