@@ -175,19 +175,28 @@ static int write_frame(struct ehi_store *store, struct ehi_position *position,
     uint32_t count = ehi_batch_count(store->batch);
     int rc = encode_frame(store, error);
     if (rc == ECSHIST_OK)
-        rc = ehi_log_append(store->log, position, ehi_buffer_slice(&store->payload), count,
-                            records[0].seq, store->offsets, error);
+        rc = ehi_log_write(store->log, position, ehi_buffer_slice(&store->payload), count,
+                           records[0].seq, store->offsets, error);
     for (uint32_t i = 0; i < count && rc == ECSHIST_OK; i++)
         records[i].offset = store->offsets[i];
     return rc;
 }
 
-/* The events are durable; what fails from here on only delays that they are seen. */
+/*
+ * While the disk writes the frame, the index's rows are put; nobody sees them before the commit, which waits until the events
+ * are durable. What fails then only delays that they are seen.
+ */
 static int index_frame(struct ehi_store *store, struct ehi_db_txn **txn,
                        const struct ehi_position *position, struct ecshist_error *error)
 {
+    struct ecshist_error flush_error = ECSHIST_ERROR_INIT;
     ehi_head_set_position(ehi_batch_head(store->batch), position);
     int rc = ehi_batch_put(store->batch, error);
+    int flushed = ehi_log_flush(store->log, &flush_error);
+    if (flushed != ECSHIST_OK) {
+        *error = flush_error;
+        return flushed;
+    }
     if (rc == ECSHIST_OK) {
         rc = ehi_db_commit(*txn, error);
         *txn = NULL;

@@ -152,9 +152,8 @@ static int write_frame(struct ehi_log *log, const struct ehi_position *position,
         return ehi_fail_errno(error, ECSHIST_OUTCOME_UNKNOWN,
                               "a write to the log failed: the append may or may not be durable");
     }
-    if (ehi_sys_fdatasync(log->write_fd) != 0)
-        return ehi_fail_errno(error, ECSHIST_OUTCOME_UNKNOWN,
-                              "a flush of the log failed: the append may or may not be durable");
+    /* The disk may begin; ehi_log_flush waits for it. */
+    ehi_sys_begin_flush(log->write_fd, position->offset, log->buffer.length);
     return ECSHIST_OK;
 }
 
@@ -196,9 +195,9 @@ static int begin_next(struct ehi_log *log, struct ehi_position *position, uint64
     return open_for_writing(log, first, error);
 }
 
-int ehi_log_append(struct ehi_log *log, struct ehi_position *position, struct ehi_slice records,
-                   uint32_t count, uint64_t first_seq, uint64_t *offsets,
-                   struct ecshist_error *error)
+int ehi_log_write(struct ehi_log *log, struct ehi_position *position, struct ehi_slice records,
+                  uint32_t count, uint64_t first_seq, uint64_t *offsets,
+                  struct ecshist_error *error)
 {
     struct ehi_view view;
     bool next = false;
@@ -219,15 +218,31 @@ int ehi_log_append(struct ehi_log *log, struct ehi_position *position, struct eh
         rc = write_frame(log, position, error);
     if (rc != ECSHIST_OK)
         return rc;
-#ifdef ECSHIST_TEST_HOOKS
-    if (ehi_log_test_after_flush != NULL)
-        ehi_log_test_after_flush();
-#endif
     position->frame_offset = position->offset;
     position->frame_checksum = ehi_get_le64(log->buffer.data + EHI_FRAME_CHECKSUM);
     position->offset += log->buffer.length;
     position->next_seq += count;
     return ECSHIST_OK;
+}
+
+int ehi_log_flush(struct ehi_log *log, struct ecshist_error *error)
+{
+    if (ehi_sys_fdatasync(log->write_fd) != 0)
+        return ehi_fail_errno(error, ECSHIST_OUTCOME_UNKNOWN,
+                              "a flush of the log failed: the append may or may not be durable");
+#ifdef ECSHIST_TEST_HOOKS
+    if (ehi_log_test_after_flush != NULL)
+        ehi_log_test_after_flush();
+#endif
+    return ECSHIST_OK;
+}
+
+int ehi_log_append(struct ehi_log *log, struct ehi_position *position, struct ehi_slice records,
+                   uint32_t count, uint64_t first_seq, uint64_t *offsets,
+                   struct ecshist_error *error)
+{
+    int rc = ehi_log_write(log, position, records, count, first_seq, offsets, error);
+    return rc == ECSHIST_OK ? ehi_log_flush(log, error) : rc;
 }
 
 int ehi_log_roll(struct ehi_log *log, struct ehi_position *position, struct ecshist_error *error)

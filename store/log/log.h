@@ -103,6 +103,14 @@ int ehi_log_append(struct ehi_log *log, struct ehi_position *position, struct eh
                    uint32_t count, uint64_t first_seq, uint64_t *offsets,
                    struct ecshist_error *error) ECSHIST_CHECKED;
 /*
+ * The two halves of it: ehi_log_write returns when the frame is written, and it is durable once ehi_log_flush has returned OK.
+ * Nothing else is done with the log between them, and nobody is told of the frame.
+ */
+int ehi_log_write(struct ehi_log *log, struct ehi_position *position, struct ehi_slice records,
+                  uint32_t count, uint64_t first_seq, uint64_t *offsets,
+                  struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_log_flush(struct ehi_log *log, struct ecshist_error *error) ECSHIST_CHECKED;
+/*
  * Under the lock, at the tail: seals the newest segment and begins the next, where there is a frame in
  * it; so that all events up to here are in sealed segments. Errors as of ehi_log_append.
  */

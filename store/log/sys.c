@@ -69,6 +69,13 @@ int ehi_sys_reserve(int fd, uint64_t from, uint64_t to)
     return result != 0 && (errno == EOPNOTSUPP || errno == ENOSYS) ? 0 : result;
 }
 
+void ehi_sys_begin_flush(int fd, uint64_t from, uint64_t length)
+{
+    int saved = errno;
+    (void)sync_file_range(fd, (off_t)from, (off_t)length, SYNC_FILE_RANGE_WRITE);
+    errno = saved;
+}
+
 int ehi_sys_fdatasync(int fd)
 {
     int result;
