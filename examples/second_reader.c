@@ -277,21 +277,16 @@ static bool expand(const struct segment *segment, size_t at, const unsigned char
                    const unsigned char *end, unsigned char *out, size_t size)
 {
     while (p != NULL && p < end) {
-        uint64_t token = varint(&p, end), n = token / 3, kind = token % 3;
-        uint64_t distance = kind == 1 ? varint(&p, end) : 0;
-        if (p == NULL || n == 0 || n > size || (kind == 2 && n > size / 2) ||
-            (kind != 1 && n > (size_t)(end - p)) ||
-            (kind == 1 && (distance > at - HEADER || n > distance)))
+        uint64_t token = varint(&p, end), n = token / 2;
+        bool copies = token % 2 == 1;
+        uint64_t distance = copies ? varint(&p, end) : 0;
+        if (p == NULL || n == 0 || n > size || (!copies && n > (size_t)(end - p)) ||
+            (copies && (distance > at - HEADER || n > distance)))
             return false;
-        for (uint64_t i = 0; i < n && kind == 2; i++) {
-            out[2 * i] = (unsigned char)"0123456789abcdef"[p[i] / 16];
-            out[2 * i + 1] = (unsigned char)"0123456789abcdef"[p[i] % 16];
-        }
-        if (kind != 2)
-            memcpy(out, kind == 1 ? segment->bytes + at - distance : p, n);
-        p += kind == 1 ? 0 : n;
-        out += kind == 2 ? 2 * n : n;
-        size -= kind == 2 ? 2 * n : n;
+        memcpy(out, copies ? segment->bytes + at - distance : p, n);
+        p += copies ? 0 : n;
+        out += n;
+        size -= n;
     }
     return p != NULL && size == 0;
 }

@@ -205,18 +205,18 @@ Test(codec_compress, tokens_that_are_not_right)
         size_t length;
         uint8_t tokens[12];
     } cases[] = {
-        {3, 0, {0}},                      /* nothing */
-        {3, 3, {9, 'a', 'b'}},            /* fewer bytes than it says */
-        {3, 3, {6, 'a', 'b'}},            /* less than the record has */
-        {3, 5, {12, 'a', 'b', 'c', 'd'}}, /* more */
-        {0, 1, {0}},                      /* a piece of no bytes */
-        {3, 2, {10, 2}},                  /* a copy of itself */
-        {3, 2, {10, 0}},                  /* from nowhere */
-        {3, 3, {10, 0xff, 0x7f}},         /* from before the segment */
-        {3, 2, {10, 101}},                /* from its header */
-        {3, 1, {10}},                     /* no distance */
-        {3, 2, {10, 0x80}},               /* one that does not end */
-        {3, 2, {8, 0xab}},                /* four digits for three */
+        {3, 0, {0}},                     /* nothing */
+        {3, 3, {6, 'a', 'b'}},           /* fewer bytes than it says */
+        {3, 3, {4, 'a', 'b'}},           /* less than the record has */
+        {3, 5, {8, 'a', 'b', 'c', 'd'}}, /* more */
+        {0, 1, {0}},                     /* a piece of no bytes */
+        {0, 2, {1, 20}},                 /* a copy of none */
+        {3, 2, {7, 2}},                  /* a copy of itself */
+        {3, 2, {7, 0}},                  /* from nowhere */
+        {3, 3, {7, 0xff, 0x7f}},         /* from before the segment */
+        {3, 2, {7, 101}},                /* from its header */
+        {3, 1, {7}},                     /* no distance */
+        {3, 2, {7, 0x80}},               /* one that does not end */
         {3,
          11,
          {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}}, /* a number too large */
@@ -240,8 +240,7 @@ Test(codec_compress, tokens_that_are_right)
     struct ehi_slice made;
     cr_assert_eq(ehi_buffer_append(&segment, "abcdefghij", 10), ECSHIST_OK);
     size_t at = segment.length;
-    put_tokens(11, (const uint8_t[]){3 * 3 + 1, 10, 3 * 2, '-', '-', 3 * 3 + 2, 0x01, 0xab, 0xf9},
-               9);
+    put_tokens(9, (const uint8_t[]){2 * 3 + 1, 10, 2 * 2, '-', '-', 2 * 4 + 1, 0x84, 0x00}, 8);
     cr_assert_str_eq(fault_of(at, &made), "the checksum");
     struct ehi_arena other = {0};
     struct verify_made record;
@@ -251,11 +250,11 @@ Test(codec_compress, tokens_that_are_right)
                                     &other, &record),
                  0);
     close(fd);
-    cr_assert_arr_eq(record.record.data + EHI_RECORD_HEADER_BYTES, "abc--01abf9", 11);
+    cr_assert_arr_eq(record.record.data + EHI_RECORD_HEADER_BYTES, "abc--ghij", 9);
     ehi_record_stamp((uint8_t *)(uintptr_t)record.record.data, 1, 2, 0, SEED);
     memcpy(segment.data + at + 1, record.record.data + EHI_REC_CHECKSUM, 4);
     cr_assert(get(at, &made));
-    cr_assert_arr_eq(made.data + EHI_RECORD_HEADER_BYTES, "abc--01abf9", 11);
+    cr_assert_arr_eq(made.data + EHI_RECORD_HEADER_BYTES, "abc--ghij", 9);
     ehi_arena_free(&other);
 }
 

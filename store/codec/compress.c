@@ -125,7 +125,7 @@ static void put_literal(struct writing *w, size_t end)
     size_t from = w->literal_from, length = end - from;
     if (length == 0)
         return;
-    put_varint(w->buffer, (uint64_t)length * 3);
+    put_varint(w->buffer, (uint64_t)length * 2);
     uint64_t offset = w->buffer_offset + w->buffer->length;
     memcpy(w->buffer->data + w->buffer->length, w->plain + from, length);
     w->buffer->length += length;
@@ -142,7 +142,7 @@ static void put_literal(struct writing *w, size_t end)
 static void put_copy(struct writing *w, size_t at, size_t length, uint64_t offset)
 {
     put_literal(w, at);
-    put_varint(w->buffer, (uint64_t)length * 3 + 1);
+    put_varint(w->buffer, (uint64_t)length * 2 + 1);
     put_varint(w->buffer, w->record_offset - offset);
     w->literal_from = at + length;
 }

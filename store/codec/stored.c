@@ -2,9 +2,8 @@
  * record  = varint(bytes that follow), checksum, HEADER, TOKEN …
  * HEADER  = varint(seq), varint(time), varint(zigzag(recordedAt - time)), varint(type * 2 + ignored),
  *           varint(bytes of subject), varint(of id), varint(of body)
- * TOKEN   = varint(n * 3), n bytes               these bytes
- *         | varint(n * 3 + 1), varint(d)         the n bytes that begin d before the record
- *         | varint(n * 3 + 2), n bytes           twice as many hexadecimal digits, a to f in lower case
+ * TOKEN   = varint(n * 2), n bytes               these bytes
+ *         | varint(n * 2 + 1), varint(d)         the n bytes that begin d before the record
  * varint  = 7 bits a byte, the lowest first, the highest bit set where more follow
  *
  * What is copied are bytes of the segment as they stand there, never the outcome of another copy: a record is expanded in one
@@ -157,8 +156,6 @@ bool ehi_stored_next(struct ehi_slice *rest, bool compressed, struct ehi_stored 
 
 /* -- what follows them ------------------------------------------------------------------------- */
 
-enum token { TOKEN_BYTES, TOKEN_COPY, TOKEN_HEX, TOKENS };
-
 struct expanding {
     struct reading tokens;
     const uint8_t *segment;
@@ -175,18 +172,6 @@ static bool put(struct expanding *x, const uint8_t *bytes, uint64_t length)
     return true;
 }
 
-static bool put_hex(struct expanding *x, const uint8_t *bytes, uint64_t length)
-{
-    static const char digits[] = "0123456789abcdef";
-    if (length > (uint64_t)(x->end - x->out) / 2)
-        return false;
-    for (uint64_t i = 0; i < length; i++) {
-        *x->out++ = (uint8_t)digits[bytes[i] >> 4];
-        *x->out++ = (uint8_t)digits[bytes[i] & 15];
-    }
-    return true;
-}
-
 static bool copy(struct expanding *x, uint64_t length)
 {
     uint64_t distance = varint(&x->tokens);
@@ -195,27 +180,21 @@ static bool copy(struct expanding *x, uint64_t length)
            put(x, x->segment + (x->offset - distance), length);
 }
 
-/* The token's own bytes; NULL: they are not there. */
-static const uint8_t *own_bytes(struct expanding *x, uint64_t length)
+static bool put_own(struct expanding *x, uint64_t length)
 {
     const uint8_t *bytes = x->tokens.next;
     if (length > (uint64_t)(x->tokens.end - bytes))
-        return NULL;
+        return false;
     x->tokens.next += length;
-    return bytes;
+    return put(x, bytes, length);
 }
 
 static bool expand_token(struct expanding *x)
 {
-    uint64_t number = varint(&x->tokens), length = number / TOKENS;
+    uint64_t number = varint(&x->tokens), length = number / 2;
     if (x->tokens.failed || length == 0)
         return false;
-    if (number % TOKENS == TOKEN_COPY)
-        return copy(x, length);
-    const uint8_t *bytes = own_bytes(x, length);
-    if (bytes == NULL)
-        return false;
-    return number % TOKENS == TOKEN_BYTES ? put(x, bytes, length) : put_hex(x, bytes, length);
+    return number % 2 == 0 ? put_own(x, length) : copy(x, length);
 }
 
 static bool expand(const struct ehi_stored *stored, const uint8_t *segment, uint8_t *out,

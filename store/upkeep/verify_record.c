@@ -68,15 +68,6 @@ static size_t make_header(struct bytes *b, uint8_t header[EHI_RECORD_HEADER_BYTE
     return (size_t)(subject + id + body);
 }
 
-static void make_digits(uint8_t *out, const uint8_t *from, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        unsigned high = from[i] / 16u, low = from[i] % 16u;
-        out[2 * i] = (uint8_t)(high < 10 ? '0' + high : 'a' + high - 10);
-        out[2 * i + 1] = (uint8_t)(low < 10 ? '0' + low : 'a' + low - 10);
-    }
-}
-
 /* errno of a read that failed, or 0. */
 static int read_earlier(int fd, uint64_t offset, uint64_t distance, uint8_t *out, size_t length,
                         struct bytes *b)
@@ -95,26 +86,22 @@ static int read_earlier(int fd, uint64_t offset, uint64_t distance, uint8_t *out
 static int make_piece(struct bytes *b, int fd, uint64_t offset, uint8_t *out, size_t room,
                       size_t *made)
 {
-    uint64_t token = number(b), count = token / 3;
-    uint64_t length = token % 3 == 2 ? count * 2 : count;
+    uint64_t token = number(b), count = token / 2;
     *made = 0;
     if (b->fault != NULL)
         return 0;
-    if (count == 0 || count > EHI_RECORD_MAX_BYTES || length > room) {
+    if (count == 0 || count > room) {
         find_fault(b, "the record's pieces are not as many bytes as it says");
         return 0;
     }
-    *made = (size_t)length;
-    if (token % 3 == 1)
-        return read_earlier(fd, offset, number(b), out, (size_t)length, b);
+    *made = (size_t)count;
+    if (token % 2 == 1)
+        return read_earlier(fd, offset, number(b), out, (size_t)count, b);
     if (count > b->left) {
         find_fault(b, "a piece of the record is not all there");
         return 0;
     }
-    if (token % 3 == 0)
-        memcpy(out, b->next, (size_t)count);
-    else
-        make_digits(out, b->next, (size_t)count);
+    memcpy(out, b->next, (size_t)count);
     b->next += count;
     b->left -= (size_t)count;
     return 0;
