@@ -107,13 +107,14 @@ static const struct ehi_slice revision_kind = EHI_SLICE_LITERAL("service-revisio
 /* Of the ARN of one of its deployments; empty where that is none. */
 static struct revision_arns revisions_beside(struct ehi_slice deployment)
 {
+    if (deployment.length == 0)
+        return (struct revision_arns){EHI_SLICE_EMPTY, EHI_SLICE_EMPTY};
     const uint8_t *end = deployment.data + deployment.length, *kind = deployment.data;
     for (int colons = 0; colons < 5 && kind != NULL; colons++) {
         kind = kind == end ? NULL : memchr(kind, ':', (size_t)(end - kind));
         kind = kind == NULL ? NULL : kind + 1;
     }
-    const uint8_t *slash =
-        deployment.length == 0 ? NULL : memrchr(deployment.data, '/', deployment.length);
+    const uint8_t *slash = memrchr(deployment.data, '/', deployment.length);
     if (kind == NULL || slash == NULL || (size_t)(slash + 1 - kind) <= deployment_kind.length ||
         memcmp(kind, deployment_kind.data, deployment_kind.length) != 0)
         return (struct revision_arns){EHI_SLICE_EMPTY, EHI_SLICE_EMPTY};

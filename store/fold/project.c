@@ -1106,6 +1106,8 @@ struct to_put {
 static struct to_put nothing_to_put(const struct ehi_batch *batch)
 {
     size_t n = batch->item_capacity;
+    if (n == 0)
+        return (struct to_put){0};
     return (struct to_put){.states = batch->items,
                            .arns = batch->items + n,
                            .lists = batch->items + 2 * n,
