@@ -115,7 +115,8 @@ static struct revision_arns revisions_beside(struct ehi_slice deployment)
         kind = kind == NULL ? NULL : kind + 1;
     }
     const uint8_t *slash = memrchr(deployment.data, '/', deployment.length);
-    if (kind == NULL || slash == NULL || (size_t)(slash + 1 - kind) <= deployment_kind.length ||
+    if (kind == NULL || slash == NULL || slash < kind ||
+        (size_t)(slash + 1 - kind) <= deployment_kind.length ||
         memcmp(kind, deployment_kind.data, deployment_kind.length) != 0)
         return (struct revision_arns){EHI_SLICE_EMPTY, EHI_SLICE_EMPTY};
     const uint8_t *path = kind + deployment_kind.length;

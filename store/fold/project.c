@@ -1159,9 +1159,10 @@ static int put_states(struct ehi_batch *batch, const struct to_put *put,
     int rc = ECSHIST_OK;
     for (size_t i = 0; i < put->state_count && rc == ECSHIST_OK; i++) {
         const struct subject *s = item_at(put->states, put->state_count, i);
-        struct ehi_slice state = ehi_slice(batch->scratch.data + s->state_start, s->state_length);
         if (s->dirty)
-            rc = ehi_db_put_state(batch->txn, s->kind, s->id, state, error);
+            rc = ehi_db_put_state(batch->txn, s->kind, s->id,
+                                  ehi_slice(batch->scratch.data + s->state_start, s->state_length),
+                                  error);
         if (rc == ECSHIST_OK && s->is_new && s->dirty && s->kind == EHI_ARN_SERVICE)
             rc = put_service_names(batch, s, error);
         if (rc == ECSHIST_OK && s->chunks_dirty)
