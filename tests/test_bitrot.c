@@ -336,13 +336,24 @@ static void fill_store(void)
     ecshist_close(store);
 }
 
-/* Of LMDB's pages: the head (16 bytes) but the number, and the first keys. */
+/* The second key of a page of LMDB's, the first that a branch has, too; its length is 0 where there is none. */
+static struct ehi_slice second_key(const uint8_t *page)
+{
+    enum { LOWER = 12, LIST = 16, NODE = 8, KEY_LENGTH = 6 };
+    uint16_t at = ehi_get_le16(page + LIST + 2);
+    if (ehi_get_le16(page + LOWER) < LIST + 4 || at > PAGE - NODE)
+        return EHI_SLICE_EMPTY;
+    uint16_t length = ehi_get_le16(page + at + KEY_LENGTH);
+    return ehi_slice(page + at + NODE, length <= PAGE - NODE - at ? length : 0);
+}
+
+/* Two states of one page, as far as their flags and keys tell. */
 static bool look_alike(const uint8_t *a, const uint8_t *b)
 {
-    enum { HEAD = 16 };
-    uint16_t at = ehi_get_le16(a + HEAD);
-    return memcmp(a + 8, b + 8, HEAD - 8) == 0 && ehi_get_le16(b + HEAD) == at && at < PAGE - 40 &&
-           memcmp(a + at, b + at, 32) == 0;
+    enum { FLAGS = 10 };
+    struct ehi_slice key = second_key(a);
+    return ehi_get_le16(a + FLAGS) == ehi_get_le16(b + FLAGS) && key.length != 0 &&
+           ehi_slice_equal(key, second_key(b));
 }
 
 /* One damage of LMDB's file. true: two pages were swapped that are states of one, an older and a newer. */

@@ -307,6 +307,22 @@ static void write_file(int dirfd, const char *name, const struct node *node)
         abort();
 }
 
+/* After a power cut it is another boot. Here it is the same one, and an inode's number may be given again: so the mark says another. */
+static void write_mark(int dirfd, const char *name, const struct node *node)
+{
+    enum { BOOT_ID = 32, CHECKSUM = 56, BYTES = 64 };
+    uint8_t mark[BYTES];
+    struct node other = *node;
+    if (node->size == BYTES &&
+        ehi_get_le64(node->bytes + CHECKSUM) == ehi_hash64(node->bytes, CHECKSUM, 0)) {
+        memcpy(mark, node->bytes, BYTES);
+        mark[BOOT_ID] ^= 1;
+        ehi_put_le64(mark + CHECKSUM, ehi_hash64(mark, CHECKSUM, 0));
+        other.bytes = mark;
+    }
+    write_file(dirfd, name, &other);
+}
+
 static void write_directory(const struct model *model, int dirfd, const struct node *node)
 {
     for (size_t i = 0; i < node->entry_count; i++) {
@@ -315,7 +331,7 @@ static void write_directory(const struct model *model, int dirfd, const struct n
         if (strcmp(entry->name, "lock.mdb") == 0)
             continue; /* LMDB makes it anew where nobody has the environment open */
         if (!child->is_directory) {
-            write_file(dirfd, entry->name, child);
+            (strcmp(entry->name, "mark") == 0 ? write_mark : write_file)(dirfd, entry->name, child);
             continue;
         }
         int fd = -1;
