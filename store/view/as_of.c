@@ -44,9 +44,9 @@ int view_check_arn(struct ehi_slice asked, struct ehi_slice found, struct ecshis
 static int newest_of(enum ehi_arn_kind kind, struct ehi_slice bytes, struct ehi_arena *arena,
                      struct ehi_slice *arn, uint64_t *newest, struct ecshist_error *error)
 {
-    struct ehi_deployment deployment;
-    struct ehi_revision revision;
-    struct ehi_service service;
+    struct ehi_deployment deployment = {0};
+    struct ehi_revision revision = {0};
+    struct ehi_service service = {0};
     int rc;
     *newest = 0;
     if (kind == EHI_ARN_DEPLOYMENT) {
