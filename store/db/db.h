@@ -92,6 +92,11 @@ int ehi_db_sizes(struct ehi_db *db, uint64_t *file_bytes, uint64_t *map_bytes, u
                  struct ecshist_error *error) ECSHIST_CHECKED;
 void ehi_db_check_readers(struct ehi_db *db);
 
+/* Bytes that the index can still grow by: in its map, and as the process may make a file. */
+uint64_t ehi_db_room(const struct ehi_db *db);
+/* The commit that a transaction sees, of this environment: numbers rise. */
+uint64_t ehi_db_txn_id(const struct ehi_db_txn *txn);
+
 int ehi_db_begin(struct ehi_db *db, bool write, struct ehi_db_txn **out,
                  struct ecshist_error *error) ECSHIST_CHECKED;
 void ehi_db_abort(struct ehi_db_txn *txn);

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -561,6 +562,23 @@ static void look_for_dead_readers(struct ehi_db *db)
     pthread_mutex_unlock(&db->mutex);
     if (grown)
         ehi_db_check_readers(db);
+}
+
+uint64_t ehi_db_room(const struct ehi_db *db)
+{
+    MDB_envinfo info;
+    struct rlimit file;
+    if (mdb_env_info(db->env, &info) != 0 || getrlimit(RLIMIT_FSIZE, &file) != 0)
+        return 0;
+    uint64_t used = ((uint64_t)info.me_last_pgno + 1) * db->page_bytes;
+    uint64_t most = file.rlim_cur < info.me_mapsize ? file.rlim_cur : info.me_mapsize;
+    return used < most ? most - used : 0;
+}
+
+/* LMDB numbers a writing transaction as the commit that it will be. */
+uint64_t ehi_db_txn_id(const struct ehi_db_txn *txn)
+{
+    return (uint64_t)mdb_txn_id(txn->txn) - (txn->write ? 1 : 0);
 }
 
 static int fail_begin(struct ehi_db *db, int rc, bool write, struct ecshist_error *error)

@@ -5,7 +5,7 @@
  */
 #include "base/clock.h"
 #include "codec/record.h"
-#include "fold/store.h"
+#include "fold/behind.h"
 
 #include <linux/futex.h>
 #include <stdio.h>
@@ -62,11 +62,23 @@ static void clear_results(struct ehi_request *request)
 
 enum request_fate { TAKEN, TAKEN_BACK };
 
+/* keeps: the record is its owner's again before the batch is put. */
+static int apply_record(struct ehi_batch *batch, struct ehi_slice record, bool keeps, bool lenient,
+                        struct ehi_outcome *outcome, struct ecshist_error *reason)
+{
+    if (keeps) {
+        record = ehi_arena_copy(ehi_batch_arena(batch), record);
+        if (record.data == NULL)
+            return ehi_fail_memory(reason);
+    }
+    return ehi_batch_apply(batch, record, lenient, outcome, reason);
+}
+
 /*
  * Applies a request's events. An all-or-nothing request with a refused event after others is
  * TAKEN_BACK: the batch must be folded anew without it. A failure of the machinery is the return.
  */
-static int apply_request(struct ehi_batch *batch, struct ehi_request *request,
+static int apply_request(struct ehi_batch *batch, struct ehi_request *request, bool keeps,
                          enum request_fate *fate, struct ecshist_error *failure)
 {
     bool lenient = (request->flags & ECSHIST_APPEND_LENIENT) != 0;
@@ -77,7 +89,7 @@ static int apply_request(struct ehi_batch *batch, struct ehi_request *request,
     struct ecshist_error reason = ECSHIST_ERROR_INIT;
     for (size_t i = 0; i < request->count; i++) {
         struct ehi_outcome outcome;
-        int rc = ehi_batch_apply(batch, request->records[i], lenient, &outcome, &reason);
+        int rc = apply_record(batch, request->records[i], keeps, lenient, &outcome, &reason);
         if (rc != ECSHIST_OK) {
             *failure = reason;
             return rc;
@@ -108,29 +120,53 @@ static bool settled(const struct ehi_request *request)
     return request->code != ECSHIST_OK && (request->flags & ECSHIST_APPEND_EACH) == 0;
 }
 
-/* All of the group's requests onto the batch; again from the start as long as one must be taken
- * back. */
-static int apply_group(struct ehi_store *store, struct ehi_db_txn *txn,
-                       const struct ehi_db_head *head, struct ehi_request *group,
-                       struct ecshist_error *failure)
+/* One pass of the leader: what it does, and what it has of the store for that. */
+struct pass {
+    struct ehi_store *store;
+    struct ehi_db *db;
+    struct ehi_db_txn *txn;
+    bool hold;                    /* the index is written later (behind.h) */
+    struct ehi_position position; /* the log's end */
+    uint32_t first;               /* of the batch's records, the first that is this pass's */
+};
+
+static int apply_requests(struct pass *pass, struct ehi_request *group, bool *taken_back,
+                          struct ecshist_error *failure)
+{
+    *taken_back = false;
+    for (struct ehi_request *r = group; r != NULL && !*taken_back; r = r->next) {
+        if (settled(r))
+            continue;
+        enum request_fate fate;
+        int rc = apply_request(pass->store->batch, r, pass->hold, &fate, failure);
+        if (rc != ECSHIST_OK)
+            return rc;
+        *taken_back = fate == TAKEN_BACK;
+    }
+    return ECSHIST_OK;
+}
+
+/*
+ * All of the group's requests onto the batch; again from the start as long as one must be taken back. What was held
+ * goes with it, and comes again from the log.
+ */
+static int apply_group(struct pass *pass, struct ehi_request *group, struct ecshist_error *failure)
 {
     for (struct ehi_request *r = group; r != NULL; r = r->next)
         r->code = ECSHIST_OK;
-    bool again = true;
-    while (again) {
-        again = false;
-        ehi_batch_begin(store->batch, txn, store->log, head);
-        for (struct ehi_request *r = group; r != NULL && !again; r = r->next) {
-            if (settled(r))
-                continue;
-            enum request_fate fate;
-            int rc = apply_request(store->batch, r, &fate, failure);
-            if (rc != ECSHIST_OK)
-                return rc;
-            again = fate == TAKEN_BACK;
-        }
+    for (;;) {
+        bool taken_back;
+        int rc = ehi_behind_begin(pass->store, pass->db, pass->hold, &pass->txn, &pass->position,
+                                  failure);
+        pass->first = ehi_batch_count(pass->store->batch);
+        if (rc == ECSHIST_OK)
+            rc = apply_requests(pass, group, &taken_back, failure);
+        if (rc != ECSHIST_OK || !taken_back)
+            return rc;
+        ehi_db_abort(pass->txn);
+        pass->txn = NULL;
+        ehi_behind_forget(pass->store);
     }
-    return ECSHIST_OK;
 }
 
 /* -- the pipeline ------------------------------------------------------------------------------ */
@@ -147,11 +183,10 @@ static int reserve_offsets(struct ehi_store *store, uint32_t count, struct ecshi
     return ECSHIST_OK;
 }
 
-/* The batch's records, stamped, one behind the other. */
-static int encode_frame(struct ehi_store *store, struct ecshist_error *error)
+/* The pass's records, stamped, one behind the other. */
+static int encode_frame(struct ehi_store *store, const struct ehi_batch_record *records,
+                        uint32_t count, struct ecshist_error *error)
 {
-    struct ehi_batch_record *records = ehi_batch_records(store->batch);
-    uint32_t count = ehi_batch_count(store->batch);
     int64_t now_us = store->now_us(store->now_context);
     store->payload.length = 0;
     int rc = reserve_offsets(store, count, error);
@@ -168,17 +203,40 @@ static int encode_frame(struct ehi_store *store, struct ecshist_error *error)
     return ECSHIST_OK;
 }
 
-static int write_frame(struct ehi_store *store, struct ehi_position *position,
-                       struct ecshist_error *error)
+static int write_frame(struct pass *pass, struct ecshist_error *error)
 {
-    struct ehi_batch_record *records = ehi_batch_records(store->batch);
-    uint32_t count = ehi_batch_count(store->batch);
-    int rc = encode_frame(store, error);
+    struct ehi_store *store = pass->store;
+    struct ehi_batch_record *records = ehi_batch_records(store->batch) + pass->first;
+    uint32_t count = ehi_batch_count(store->batch) - pass->first;
+    int rc = encode_frame(store, records, count, error);
     if (rc == ECSHIST_OK)
-        rc = ehi_log_write(store->log, position, ehi_buffer_slice(&store->payload), count,
+        rc = ehi_log_write(store->log, &pass->position, ehi_buffer_slice(&store->payload), count,
                            records[0].seq, store->offsets, error);
     for (uint32_t i = 0; i < count && rc == ECSHIST_OK; i++)
         records[i].offset = store->offsets[i];
+    return rc;
+}
+
+/* The frame is to be durable; its events stay in the batch. */
+static int hold_frame(struct pass *pass, struct ecshist_error *error)
+{
+    int rc = ehi_log_flush(pass->store->log, error);
+    if (rc == ECSHIST_OK)
+        ehi_behind_hold(pass->store, pass->db, pass->txn, &pass->position);
+    return rc;
+}
+
+static int put_batch(struct pass *pass, struct ecshist_error *error)
+{
+    ehi_head_set_position(ehi_batch_head(pass->store->batch), &pass->position);
+    return ehi_batch_put(pass->store->batch, error);
+}
+
+static int commit_batch(struct pass *pass, struct ecshist_error *error)
+{
+    int rc = ehi_db_commit(pass->txn, error);
+    pass->txn = NULL;
+    ehi_behind_forget(pass->store);
     return rc;
 }
 
@@ -186,21 +244,17 @@ static int write_frame(struct ehi_store *store, struct ehi_position *position,
  * While the disk writes the frame, the index's rows are put; nobody sees them before the commit, which waits until the events
  * are durable. What fails then only delays that they are seen.
  */
-static int index_frame(struct ehi_store *store, struct ehi_db_txn **txn,
-                       const struct ehi_position *position, struct ecshist_error *error)
+static int index_frame(struct pass *pass, struct ecshist_error *error)
 {
     struct ecshist_error flush_error = ECSHIST_ERROR_INIT;
-    ehi_head_set_position(ehi_batch_head(store->batch), position);
-    int rc = ehi_batch_put(store->batch, error);
-    int flushed = ehi_log_flush(store->log, &flush_error);
+    int rc = put_batch(pass, error);
+    int flushed = ehi_log_flush(pass->store->log, &flush_error);
     if (flushed != ECSHIST_OK) {
         *error = flush_error;
         return flushed;
     }
-    if (rc == ECSHIST_OK) {
-        rc = ehi_db_commit(*txn, error);
-        *txn = NULL;
-    }
+    if (rc == ECSHIST_OK)
+        rc = commit_batch(pass, error);
     if (rc == ECSHIST_OK)
         return rc;
     char why[256];
@@ -209,30 +263,6 @@ static int index_frame(struct ehi_store *store, struct ehi_db_txn **txn,
                     "the events are durable, but the index could not take them (%s): they are seen "
                     "when the store is opened again",
                     why);
-}
-
-int ehi_begin_at_tail(struct ehi_store *store, struct ehi_db *db, struct ehi_db_txn **txn,
-                      struct ehi_db_head *head, struct ecshist_error *error)
-{
-    for (int attempt = 0; attempt < 2; attempt++) {
-        int rc = ehi_db_begin(db, true, txn, error);
-        bool found;
-        if (rc == ECSHIST_OK)
-            rc = ehi_db_get_head(*txn, head, &found, error);
-        if (rc != ECSHIST_OK)
-            return rc;
-        struct ehi_position position = ehi_head_position(head);
-        if (!found || ehi_log_at_end(store->log, &position))
-            return found ? ECSHIST_OK
-                         : ehi_fail(error, ECSHIST_INDEX, "the index is empty: rebuild it");
-        /* A writer died between its flush and its commit: its events first. */
-        ehi_db_abort(*txn);
-        *txn = NULL;
-        rc = ehi_replay(store, db, NULL, NULL, error);
-        if (rc != ECSHIST_OK)
-            return rc;
-    }
-    return ehi_fail(error, ECSHIST_INDEX, "the index does not reach the end of the log");
 }
 
 void ehi_store_poison(struct ehi_store *store)
@@ -256,23 +286,57 @@ int ehi_store_check_poison(struct ehi_store *store, struct ecshist_error *error)
     return poisoned ? fail_poisoned(error) : ECSHIST_OK;
 }
 
+/* Nothing is new. What was folded in a transaction that can write does not outlive it: what is held goes to the index. */
+static int finish_without_frame(struct pass *pass, struct ecshist_error *error)
+{
+    if (pass->hold || pass->first == 0)
+        return ECSHIST_OK;
+    int rc = put_batch(pass, error);
+    return rc == ECSHIST_OK ? commit_batch(pass, error) : rc;
+}
+
+static int finish_pass(struct pass *pass, struct ecshist_error *error)
+{
+    if (ehi_batch_count(pass->store->batch) == pass->first)
+        return finish_without_frame(pass, error);
+    int rc = write_frame(pass, error);
+    if (rc == ECSHIST_OK)
+        rc = pass->hold ? hold_frame(pass, error) : index_frame(pass, error);
+    if (rc == ECSHIST_OUTCOME_UNKNOWN)
+        ehi_store_poison(pass->store);
+    return rc;
+}
+
+static size_t request_bytes(const struct ehi_request *request)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < request->count; i++)
+        bytes += request->records[i].length;
+    return bytes;
+}
+
+static void measure_group(const struct ehi_request *group, size_t *events, size_t *bytes)
+{
+    *events = *bytes = 0;
+    for (const struct ehi_request *r = group; r != NULL; r = r->next) {
+        *events += r->count;
+        *bytes += request_bytes(r);
+    }
+}
+
 static int run_locked(struct ehi_store *store, struct ehi_db *db, struct ehi_request *group,
                       struct ecshist_error *error)
 {
-    struct ehi_db_txn *txn = NULL;
-    struct ehi_db_head head;
-    int rc = ehi_begin_at_tail(store, db, &txn, &head, error);
+    size_t events, bytes;
+    measure_group(group, &events, &bytes);
+    struct pass pass = {
+        .store = store, .db = db, .hold = ehi_behind_may_hold(store, db, events, bytes)};
+    int rc = apply_group(&pass, group, error);
     if (rc == ECSHIST_OK)
-        rc = apply_group(store, txn, &head, group, error);
-    if (rc == ECSHIST_OK && ehi_batch_count(store->batch) != 0) {
-        struct ehi_position position = ehi_head_position(&head);
-        rc = write_frame(store, &position, error);
-        if (rc == ECSHIST_OK)
-            rc = index_frame(store, &txn, &position, error);
-        if (rc == ECSHIST_OUTCOME_UNKNOWN)
-            ehi_store_poison(store);
-    }
-    ehi_db_abort(txn);
+        rc = finish_pass(&pass, error);
+    if (rc != ECSHIST_OK)
+        ehi_behind_forget(store);
+    ehi_db_abort(pass.txn);
     return rc;
 }
 
@@ -310,14 +374,6 @@ static int run_group(struct ehi_store *store, struct ehi_request *group,
 }
 
 /* -- the queue --------------------------------------------------------------------------------- */
-
-static size_t request_bytes(const struct ehi_request *request)
-{
-    size_t bytes = 0;
-    for (size_t i = 0; i < request->count; i++)
-        bytes += request->records[i].length;
-    return bytes;
-}
 
 /* As much of the queue as one frame may hold; at least its first request. */
 static struct ehi_request *take_group(struct ehi_store *store)
@@ -481,7 +537,7 @@ int ehi_store_dry_run(struct ehi_store *store, struct ehi_request *request)
     if (rc == ECSHIST_OK) {
         enum request_fate fate;
         ehi_batch_begin(batch, txn, store->log, &head);
-        rc = apply_request(batch, request, &fate, request->error);
+        rc = apply_request(batch, request, false, &fate, request->error);
         if (rc == ECSHIST_OK)
             rc = request->code;
         else

@@ -15,7 +15,8 @@
 
 int ehi_guard_links(int dir_fd, const char *path, struct ecshist_error *error)
 {
-    static const char *const names[] = {"log", "index", "index/mark", "upkeep", "pids"};
+    static const char *const names[] = {"log",    "index", "index/mark",
+                                        "upkeep", "pids",  "acknowledged"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct stat status;
         if (fstatat(dir_fd, names[i], &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode))

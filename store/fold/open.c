@@ -1,8 +1,9 @@
 /* Opening and closing: the registry of a process, the locks, and whether the index is trusted. */
 #include "base/clock.h"
+#include "fold/behind.h"
 #include "fold/guard.h"
 #include "fold/mark.h"
-#include "fold/store.h"
+#include "fold/words.h"
 #include "log/sys.h"
 
 #include <errno.h>
@@ -118,8 +119,9 @@ int ehi_store_db(struct ehi_store *store, struct ehi_db **out, struct ecshist_er
     return rc;
 }
 
-int ehi_store_begin_read(struct ehi_store *store, struct ehi_db **db, struct ehi_db_txn **txn,
-                         struct ehi_db_head *head, struct ecshist_error *error)
+/* As ehi_store_begin_read, of the index as it is. */
+static int begin_read(struct ehi_store *store, struct ehi_db **db, struct ehi_db_txn **txn,
+                      struct ehi_db_head *head, struct ecshist_error *error)
 {
     struct ehi_db *held;
     struct ehi_db_txn *begun = NULL;
@@ -140,6 +142,18 @@ int ehi_store_begin_read(struct ehi_store *store, struct ehi_db **db, struct ehi
     ehi_db_abort(begun);
     ehi_db_release(held);
     return rc;
+}
+
+int ehi_store_begin_read(struct ehi_store *store, struct ehi_db **db, struct ehi_db_txn **txn,
+                         struct ehi_db_head *head, struct ecshist_error *error)
+{
+    int rc = begin_read(store, db, txn, head, error);
+    if (rc != ECSHIST_OK || store->frozen || !ehi_behind_is(store, head))
+        return rc;
+    ehi_db_abort(*txn);
+    ehi_db_release(*db);
+    rc = ehi_behind_catch_up(store, error);
+    return rc == ECSHIST_OK ? begin_read(store, db, txn, head, error) : rc;
 }
 
 int ehi_store_lock(struct ehi_store *store, struct ecshist_error *error)
@@ -294,6 +308,17 @@ static int reopen_index(struct ehi_store *store, struct ecshist_error *error)
     return ehi_store_open_index(store, &store->db, error);
 }
 
+static bool lacks_acknowledged(struct ehi_store *store)
+{
+    struct ehi_db_head head;
+    bool found = false;
+    if (store->words == NULL) /* whoever holds events made the file */
+        return false;
+    if (store->db == NULL || read_head(store->db, &head, &found, NULL) != ECSHIST_OK || !found)
+        return true;
+    return ehi_behind_is(store, &head);
+}
+
 /* Under the writers' lock. A reader writes to the index only where it must. */
 static int settle_index(struct ehi_store *store, const struct ecshist_open_options *options,
                         struct ecshist_error *error)
@@ -323,10 +348,11 @@ static int settle_index(struct ehi_store *store, const struct ecshist_open_optio
         rc = ehi_rebuild(store, options->progress, options->progress_context, error);
     /*
      * What the index lacks was not acknowledged: a reader that cannot add it (a full disk, say)
-     * shows what is there. A log that is damaged is another matter.
+     * shows what is there. A log that is damaged is another matter, and so is what was.
      */
     bool shows_less = rc == ECSHIST_IO || rc == ECSHIST_INDEX || rc == ECSHIST_FULL;
-    return store->read_only && shows_less ? reopen_index(store, error) : rc;
+    return store->read_only && shows_less && !lacks_acknowledged(store) ? reopen_index(store, error)
+                                                                        : rc;
 }
 
 /* -- opening ----------------------------------------------------------------------------------- */
@@ -343,14 +369,27 @@ static void store_free(struct ehi_store *store)
         (void)lock_dir(store->dir_fd, LOCK_UN);
         close(store->dir_fd);
     }
+    ehi_words_close(store->words);
     ehi_batch_free(store->batch);
     ehi_buffer_free(&store->payload);
     free(store->offsets);
+    pthread_mutex_destroy(&store->flusher.mutex);
+    pthread_cond_destroy(&store->flusher.wake);
     pthread_mutex_destroy(&store->writer_mutex);
     pthread_mutex_destroy(&store->db_mutex);
     pthread_mutex_destroy(&store->queue_mutex);
     free(store->path);
     free(store);
+}
+
+static void init_flusher(struct ehi_flusher *f)
+{
+    pthread_condattr_t steady;
+    pthread_mutex_init(&f->mutex, NULL);
+    pthread_condattr_init(&steady);
+    (void)pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
+    pthread_cond_init(&f->wake, &steady);
+    pthread_condattr_destroy(&steady);
 }
 
 /* The path is the store's from here on, also on failure. */
@@ -365,6 +404,7 @@ static struct ehi_store *store_new(char *path, const struct ecshist_open_options
     pthread_mutex_init(&store->writer_mutex, NULL);
     pthread_mutex_init(&store->db_mutex, NULL);
     pthread_mutex_init(&store->queue_mutex, NULL);
+    init_flusher(&store->flusher);
     store->last = &store->first;
     store->references = 1;
     store->pid = getpid();
@@ -419,6 +459,20 @@ static int open_log(struct ehi_store *store, uint32_t segment_bytes, struct ecsh
     return rc;
 }
 
+/* A reader needs them less than it needs to read: without them it asks the log. */
+static int open_words(struct ehi_store *store, struct ecshist_error *error)
+{
+    int rc = ehi_words_open(store->dir_fd, store->path, !store->frozen, &store->words, error);
+    return store->read_only && rc == ECSHIST_IO ? ECSHIST_OK : rc;
+}
+
+/* The index has all of the log now; what a power cut has left in the words is of no use. */
+static void set_words(struct ehi_store *store)
+{
+    if (store->words != NULL && !store->frozen && !behind_log(store))
+        atomic_store(&store->words->next_seq, 0);
+}
+
 static int open_store(struct ehi_store *store, int dir_fd,
                       const struct ecshist_open_options *options, struct ecshist_error *error)
 {
@@ -430,7 +484,11 @@ static int open_store(struct ehi_store *store, int dir_fd,
     if (rc != ECSHIST_OK)
         return rc;
     ehi_log_enter(store->log);
-    rc = settle_index(store, options, error);
+    rc = open_words(store, error);
+    if (rc == ECSHIST_OK)
+        rc = settle_index(store, options, error);
+    if (rc == ECSHIST_OK)
+        set_words(store);
     ehi_log_leave(store->log);
     ehi_store_unlock(store);
     return rc;
@@ -584,6 +642,7 @@ void ehi_store_close(struct ehi_store *store)
         *at = store->next;
     /* In a forked child the environment is the parent's: nothing of it may be touched. */
     if (store->pid == getpid()) {
+        ehi_behind_stop(store);
         leave_clean(store);
         store_free(store);
     }

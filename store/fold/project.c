@@ -75,6 +75,7 @@ struct ehi_batch {
     struct ehi_batch_record *records;
     uint32_t record_count, record_capacity;
     bool offsets_unknown; /* at least one of the records is new */
+    bool keeps; /* what is read from the index is copied: the transaction ends before the batch */
     struct ehi_buffer scratch;
     struct item *items; /* lists of them, each with room for all subjects, and room to sort one */
     size_t item_capacity;
@@ -130,10 +131,17 @@ void ehi_batch_begin(struct ehi_batch *batch, struct ehi_db_txn *txn, struct ehi
     batch->subject_count = 0;
     batch->record_count = 0;
     batch->offsets_unknown = false;
+    batch->keeps = false;
     batch->txn = txn;
     batch->log = log;
     batch->head = *head;
     batch->first_seq = head->next_seq;
+}
+
+void ehi_batch_continue(struct ehi_batch *batch, struct ehi_db_txn *txn, bool keeps)
+{
+    batch->txn = txn;
+    batch->keeps = keeps;
 }
 
 struct ehi_arena *ehi_batch_arena(struct ehi_batch *batch)
@@ -286,11 +294,22 @@ static int decode_state(struct ehi_batch *batch, struct subject *s, struct ehi_s
     return rc;
 }
 
+/* A state of the index, for as long as the batch is used. */
+static int get_state(struct ehi_batch *batch, enum ehi_arn_kind kind, uint64_t id,
+                     struct ehi_slice *state, bool *found, struct ecshist_error *error)
+{
+    int rc = ehi_db_get_state(batch->txn, kind, id, state, found, error);
+    if (rc != ECSHIST_OK || !*found || !batch->keeps)
+        return rc;
+    *state = ehi_arena_copy(&batch->arena, *state);
+    return state->data == NULL ? ehi_fail_memory(error) : ECSHIST_OK;
+}
+
 static int load_state(struct ehi_batch *batch, struct subject *s, struct ecshist_error *error)
 {
     struct ehi_slice state;
     bool found;
-    int rc = ehi_db_get_state(batch->txn, s->kind, s->id, &state, &found, error);
+    int rc = get_state(batch, s->kind, s->id, &state, &found, error);
     if (rc != ECSHIST_OK)
         return rc;
     if (!found)
@@ -557,7 +576,7 @@ static int offer_indexed(struct recomputing *r, uint64_t deployment_id, struct e
     struct ehi_batch *batch = r->batch;
     struct ehi_slice state;
     bool found;
-    int rc = ehi_db_get_state(batch->txn, EHI_ARN_DEPLOYMENT, deployment_id, &state, &found, error);
+    int rc = get_state(batch, EHI_ARN_DEPLOYMENT, deployment_id, &state, &found, error);
     if (rc != ECSHIST_OK || !found)
         return rc;
     struct ehi_deployment d;

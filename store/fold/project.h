@@ -32,6 +32,11 @@ void ehi_batch_free(struct ehi_batch *batch);
 void ehi_batch_begin(struct ehi_batch *batch, struct ehi_db_txn *txn, struct ehi_log *log,
                      const struct ehi_db_head *head);
 /*
+ * Goes on with what was applied before, reading through another transaction of the same state of the index. keeps: what is
+ * applied now outlives that transaction.
+ */
+void ehi_batch_continue(struct ehi_batch *batch, struct ehi_db_txn *txn, bool keeps);
+/*
  * The index that the batch is put into was empty when the first was begun, and is written to by nobody else: what no batch has
  * put is not looked for. For making an index anew. Without memory for it all is looked for.
  */

@@ -15,6 +15,24 @@
 #include <sys/types.h>
 
 struct ehi_request;
+struct ehi_words;
+
+/* Durable events that are not in the index yet: the leader's batch has them (behind.h). Under the writers' lock. */
+struct ehi_held {
+    struct ehi_db *db;            /* the index they are for, counted; NULL: there are none */
+    uint64_t txn_id;              /* of the commit that they were folded onto */
+    struct ehi_position position; /* behind them */
+};
+
+/* The thread that puts them after a moment. */
+struct ehi_flusher {
+    pthread_t thread;
+    bool runs; /* under the writers' lock */
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    bool stop;      /* under the mutex, like due_us */
+    int64_t due_us; /* 0: nothing is to be put */
+};
 
 struct ehi_store {
     char *path;
@@ -45,6 +63,9 @@ struct ehi_store {
     bool poisoned;           /* an append's outcome is unknown */
     atomic_uint enough;      /* what the leader waits on; 1: go on */
     struct ehi_batch *batch; /* the leader's */
+    struct ehi_words *words; /* NULL: nothing is held */
+    struct ehi_held held;
+    struct ehi_flusher flusher;
     struct ehi_buffer payload;
     uint64_t *offsets; /* of its records in their segment */
     uint32_t offset_capacity;

@@ -183,6 +183,7 @@ void backup_remove_temporary(const struct backup *b)
         (void)ehi_sys_unlink(b->log_fd, name);
     }
     (void)ehi_sys_unlink(b->dir_fd, "pids");
+    (void)ehi_sys_unlink(b->dir_fd, "acknowledged");
     remove_index(b->dir_fd, "index");
     remove_index(b->dir_fd, "index.new");
     (void)unlinkat(b->dir_fd, "log", AT_REMOVEDIR);

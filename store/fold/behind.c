@@ -1,0 +1,318 @@
+#include "fold/behind.h"
+
+#include "base/clock.h"
+#include "fold/words.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+enum {
+    HOLD_EVENTS = 4096,
+    HOLD_BYTES = 8 << 20, /* of the batch's memory */
+    HOLD_US = 50000,      /* so long at the most, where somebody may read who cannot ask */
+    WANTED_US = 100000,   /* so long nothing is held, after somebody wanted it */
+    ROOM_BYTES = 256 << 20
+};
+
+/* -- whether --------------------------------------------------------------------------------------- */
+
+/* What is held can always be put: it must not be acknowledged, and then find the disk full. */
+static bool has_room(const struct ehi_store *store, struct ehi_db *db)
+{
+    struct statvfs disk;
+    if (ehi_db_room(db) < ROOM_BYTES || fstatvfs(store->dir_fd, &disk) != 0)
+        return false;
+    return (uint64_t)disk.f_bavail * disk.f_frsize >= ROOM_BYTES;
+}
+
+/* Clocks of two time namespaces differ: then the moment may lie ahead. */
+static bool wanted_lately(struct ehi_words *words)
+{
+    int64_t wanted_us = atomic_load_explicit(&words->wanted_us, memory_order_relaxed);
+    int64_t since_us = ehi_clock_steady_us() - wanted_us;
+    return wanted_us != 0 && since_us > -WANTED_US && since_us < WANTED_US;
+}
+
+static bool start_flusher(struct ehi_store *store);
+
+bool ehi_behind_may_hold(struct ehi_store *store, struct ehi_db *db, size_t events, size_t bytes)
+{
+    bool holds = store->held.db != NULL;
+    size_t held_events = holds ? ehi_batch_count(store->batch) : 0;
+    size_t held_bytes = holds ? ehi_batch_bytes(store->batch) : 0;
+    if (store->words == NULL || events > HOLD_EVENTS - held_events ||
+        held_bytes + bytes > HOLD_BYTES || wanted_lately(store->words))
+        return false;
+    return holds || (has_room(store, db) && start_flusher(store));
+}
+
+bool ehi_behind_is(const struct ehi_store *store, const struct ehi_db_head *head)
+{
+    if (store->words != NULL)
+        return atomic_load(&store->words->next_seq) > head->next_seq;
+    struct ehi_position position = ehi_head_position(head);
+    return !ehi_log_at_end(store->log, &position);
+}
+
+/* -- the flusher: for readers that cannot ask --------------------------------------------------------- */
+
+static void *flush_when_due(void *context);
+
+/* A thread of the library gets none of the program's signals. */
+static bool create_thread(struct ehi_store *store)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
+        return false;
+    bool created = pthread_create(&store->flusher.thread, NULL, flush_when_due, store) == 0;
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return created;
+}
+
+static bool start_flusher(struct ehi_store *store)
+{
+    struct ehi_flusher *f = &store->flusher;
+    if (!f->runs)
+        f->runs = create_thread(store);
+    return f->runs;
+}
+
+static void set_due(struct ehi_flusher *f)
+{
+    pthread_mutex_lock(&f->mutex);
+    bool sleeps = f->due_us == 0;
+    f->due_us = ehi_clock_steady_us() + HOLD_US;
+    if (sleeps)
+        pthread_cond_signal(&f->wake);
+    pthread_mutex_unlock(&f->mutex);
+}
+
+static void wait_until(struct ehi_flusher *f, int64_t due_us)
+{
+    struct timespec until = {due_us / 1000000, due_us % 1000000 * 1000};
+    (void)pthread_cond_timedwait(&f->wake, &f->mutex, &until);
+}
+
+/* What fails here is tried again by the next who appends or reads, who is told. */
+static void flush_now(struct ehi_store *store)
+{
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    if (ehi_store_lock(store, &error) != ECSHIST_OK)
+        return;
+    ehi_log_enter(store->log);
+    (void)!ehi_behind_settle(store, &error);
+    ehi_log_leave(store->log);
+    ehi_store_unlock(store);
+}
+
+static void *flush_when_due(void *context)
+{
+    struct ehi_store *store = context;
+    struct ehi_flusher *f = &store->flusher;
+    pthread_mutex_lock(&f->mutex);
+    while (!f->stop) {
+        if (f->due_us == 0) {
+            pthread_cond_wait(&f->wake, &f->mutex);
+        } else if (ehi_clock_steady_us() < f->due_us) {
+            wait_until(f, f->due_us);
+        } else {
+            f->due_us = 0;
+            pthread_mutex_unlock(&f->mutex);
+            flush_now(store);
+            pthread_mutex_lock(&f->mutex);
+        }
+    }
+    pthread_mutex_unlock(&f->mutex);
+    return NULL;
+}
+
+void ehi_behind_stop(struct ehi_store *store)
+{
+    struct ehi_flusher *f = &store->flusher;
+    if (f->runs) {
+        pthread_mutex_lock(&f->mutex);
+        f->stop = true;
+        pthread_cond_signal(&f->wake);
+        pthread_mutex_unlock(&f->mutex);
+        (void)pthread_join(f->thread, NULL);
+        f->runs = false;
+    }
+    if (store->held.db != NULL)
+        flush_now(store);
+    ehi_behind_forget(store);
+}
+
+/* -- beginning --------------------------------------------------------------------------------------- */
+
+/* A transaction on an index that has applied all of the log. */
+static int begin_at_end(struct ehi_store *store, struct ehi_db *db, bool write,
+                        struct ehi_db_txn **txn, struct ehi_db_head *head,
+                        struct ecshist_error *error)
+{
+    for (int attempt = 0; attempt < 2; attempt++) {
+        int rc = ehi_db_begin(db, write, txn, error);
+        bool found;
+        if (rc == ECSHIST_OK)
+            rc = ehi_db_get_head(*txn, head, &found, error);
+        if (rc != ECSHIST_OK)
+            return rc;
+        struct ehi_position position = ehi_head_position(head);
+        if (!found || ehi_log_at_end(store->log, &position))
+            return found ? ECSHIST_OK
+                         : ehi_fail(error, ECSHIST_INDEX, "the index is empty: rebuild it");
+        /* Somebody's events are in the log alone: he died, or holds them. */
+        ehi_db_abort(*txn);
+        *txn = NULL;
+        rc = ehi_replay(store, db, NULL, NULL, error);
+        if (rc != ECSHIST_OK)
+            return rc;
+    }
+    return ehi_fail(error, ECSHIST_INDEX, "the index does not reach the end of the log");
+}
+
+int ehi_begin_at_tail(struct ehi_store *store, struct ehi_db *db, struct ehi_db_txn **txn,
+                      struct ehi_db_head *head, struct ecshist_error *error)
+{
+    int rc = ehi_behind_settle(store, error);
+    return rc == ECSHIST_OK ? begin_at_end(store, db, true, txn, head, error) : rc;
+}
+
+/* Nobody has appended since, or committed, or swapped the index. */
+static bool still_holds(const struct ehi_store *store, const struct ehi_db *db,
+                        const struct ehi_db_txn *txn)
+{
+    const struct ehi_held *held = &store->held;
+    return held->db == db && held->txn_id == ehi_db_txn_id(txn) &&
+           ehi_log_at_end(store->log, &held->position);
+}
+
+int ehi_behind_begin(struct ehi_store *store, struct ehi_db *db, bool hold, struct ehi_db_txn **txn,
+                     struct ehi_position *position, struct ecshist_error *error)
+{
+    struct ehi_db_head head;
+    if (store->held.db != NULL) {
+        int rc = ehi_db_begin(db, !hold, txn, error);
+        if (rc != ECSHIST_OK)
+            return rc;
+        if (still_holds(store, db, *txn)) {
+            ehi_batch_continue(store->batch, *txn, hold);
+            *position = store->held.position;
+            return ECSHIST_OK;
+        }
+        ehi_db_abort(*txn);
+        *txn = NULL;
+        ehi_behind_forget(store);
+    }
+    int rc = begin_at_end(store, db, !hold, txn, &head, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    ehi_batch_begin(store->batch, *txn, store->log, &head);
+    ehi_batch_continue(store->batch, *txn, hold);
+    *position = ehi_head_position(&head);
+    return ECSHIST_OK;
+}
+
+/* -- holding ----------------------------------------------------------------------------------------- */
+
+void ehi_behind_hold(struct ehi_store *store, struct ehi_db *db, const struct ehi_db_txn *txn,
+                     const struct ehi_position *position)
+{
+    struct ehi_held *held = &store->held;
+    bool first = held->db == NULL;
+    if (first) {
+        held->db = ehi_db_ref(db);
+        held->txn_id = ehi_db_txn_id(txn);
+    }
+    held->position = *position;
+    atomic_store(&store->words->next_seq, position->next_seq);
+    if (first)
+        set_due(&store->flusher);
+}
+
+void ehi_behind_forget(struct ehi_store *store)
+{
+    ehi_db_release(store->held.db);
+    store->held.db = NULL;
+}
+
+static int put_held(struct ehi_store *store, struct ehi_db *db, struct ecshist_error *error)
+{
+    struct ehi_db_txn *txn;
+    int rc = ehi_db_begin(db, true, &txn, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    if (!still_holds(store, db, txn)) {
+        ehi_db_abort(txn);
+        return ECSHIST_OK;
+    }
+    ehi_batch_continue(store->batch, txn, false);
+    ehi_head_set_position(ehi_batch_head(store->batch), &store->held.position);
+    rc = ehi_batch_put(store->batch, error);
+    if (rc == ECSHIST_OK)
+        return ehi_db_commit(txn, error);
+    ehi_db_abort(txn);
+    return rc;
+}
+
+int ehi_behind_settle(struct ehi_store *store, struct ecshist_error *error)
+{
+    if (store->held.db == NULL)
+        return ECSHIST_OK;
+    struct ehi_db *db = NULL;
+    int rc = ehi_store_db(store, &db, error);
+    if (rc == ECSHIST_OK && db == store->held.db)
+        rc = put_held(store, db, error);
+    ehi_db_release(db);
+    ehi_behind_forget(store);
+    return rc;
+}
+
+/* -- for readers ------------------------------------------------------------------------------------- */
+
+/* What was said to be acknowledged is what the log has: a number that was too large is put right. */
+static int bring_to_end(struct ehi_store *store, struct ehi_db *db, struct ecshist_error *error)
+{
+    struct ehi_db_txn *txn = NULL;
+    struct ehi_db_head head;
+    int rc = begin_at_end(store, db, false, &txn, &head, error);
+    if (rc == ECSHIST_OK && store->words != NULL)
+        atomic_store(&store->words->next_seq, head.next_seq);
+    ehi_db_abort(txn);
+    return rc;
+}
+
+static int catch_up(struct ehi_store *store, bool *lost_lock, struct ecshist_error *error)
+{
+    struct ehi_db *db = NULL;
+    int rc = ehi_behind_settle(store, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_store_db(store, &db, error);
+    if (rc == ECSHIST_OK)
+        rc = bring_to_end(store, db, error);
+    *lost_lock = rc == ECSHIST_INDEX && db != NULL && ehi_db_lost_lock(db);
+    ehi_db_release(db);
+    return rc;
+}
+
+int ehi_behind_catch_up(struct ehi_store *store, struct ecshist_error *error)
+{
+    bool lost_lock = false;
+    int rc = ehi_store_lock(store, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    ehi_log_enter(store->log);
+    rc = catch_up(store, &lost_lock, error);
+    if (lost_lock) {
+        rc = ehi_rebuild(store, NULL, NULL, error);
+        if (rc == ECSHIST_OK)
+            rc = catch_up(store, &lost_lock, error);
+    }
+    if (store->words != NULL)
+        atomic_store(&store->words->wanted_us, ehi_clock_steady_us());
+    ehi_log_leave(store->log);
+    ehi_store_unlock(store);
+    return rc;
+}

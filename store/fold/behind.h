@@ -1,0 +1,41 @@
+/*
+ * The index is written behind the log. An append is durable with its frame; its events may stay in the writer's batch, folded
+ * but not put, until there are many of them, or somebody wants to read, or a moment has passed. Then they are put and
+ * committed together: LMDB copies a page once for all of them. What is held so is lost with its process, and folded again from the log by
+ * whoever comes next.
+ *
+ * Nobody is shown less than what was acknowledged before he asked: a reader who finds the index behind has it
+ * brought up to date first, by the writer's batch where it is in his own process, else from the log. As long as readers come, nothing is held.
+ */
+#ifndef EHI_FOLD_BEHIND_H
+#define EHI_FOLD_BEHIND_H
+
+#include "fold/store.h"
+
+/* All that follows but ehi_behind_stop is under the writers' lock. */
+
+/* So many more events can stay with the writer: there is room, and nobody is waiting for them. */
+bool ehi_behind_may_hold(struct ehi_store *store, struct ehi_db *db, size_t events, size_t bytes);
+/*
+ * Begins a transaction, and store->batch at the log's end, *position: with the events that are held, or empty. hold: the
+ * transaction only reads, and what is applied outlives it. *txn is the caller's, on failure too; NULL: none.
+ */
+int ehi_behind_begin(struct ehi_store *store, struct ehi_db *db, bool hold, struct ehi_db_txn **txn,
+                     struct ehi_position *position, struct ecshist_error *error) ECSHIST_CHECKED;
+/* What the batch has is durable, up to the position, and stays with it. db and txn are those it was folded with. */
+void ehi_behind_hold(struct ehi_store *store, struct ehi_db *db, const struct ehi_db_txn *txn,
+                     const struct ehi_position *position);
+/* Puts and commits what is held, if anything is. Nothing is held then, whatever happens. */
+int ehi_behind_settle(struct ehi_store *store, struct ecshist_error *error) ECSHIST_CHECKED;
+/* Lets go of what is held, without a trace: it is in the index, or will be folded from the log. */
+void ehi_behind_forget(struct ehi_store *store);
+
+/* Without the lock, for a reader: the index is to have all that was acknowledged until now. */
+int ehi_behind_catch_up(struct ehi_store *store, struct ecshist_error *error) ECSHIST_CHECKED;
+/* The head that a reader sees lacks something that was acknowledged; without the words, something that is in the log. */
+bool ehi_behind_is(const struct ehi_store *store, const struct ehi_db_head *head);
+
+/* Once nobody uses the store any more: what is held is settled as far as can be. Without the lock. */
+void ehi_behind_stop(struct ehi_store *store);
+
+#endif

@@ -1,0 +1,58 @@
+#include "fold/words.h"
+
+#include "base/private.h"
+#include "log/sys.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+enum { WORDS_BYTES = 4096 };
+
+/* Real zeros: a page of a file without room for it cannot be written to. */
+static int fill(int fd)
+{
+    static const uint8_t zeros[WORDS_BYTES];
+    struct stat status;
+    if (fstat(fd, &status) != 0)
+        return -1;
+    if (status.st_size >= WORDS_BYTES)
+        return 0;
+    return ehi_sys_pwrite_all(fd, zeros, sizeof(zeros), 0, NULL);
+}
+
+static bool is_short(int fd)
+{
+    struct stat status;
+    return fstat(fd, &status) != 0 || status.st_size < WORDS_BYTES;
+}
+
+int ehi_words_open(int dir_fd, const char *path, bool write, struct ehi_words **out,
+                   struct ecshist_error *error)
+{
+    *out = NULL;
+    int fd = ehi_private_file(dir_fd, "acknowledged", write ? O_RDWR | O_CREAT : O_RDONLY);
+    if (fd < 0 && !write)
+        return ECSHIST_OK;
+    if (fd < 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "opening %s/acknowledged", path);
+    void *map = MAP_FAILED;
+    int failed = write ? fill(fd) : 0;
+    if (failed == 0 && !is_short(fd))
+        map =
+            mmap(NULL, WORDS_BYTES, write ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+    int rc = ECSHIST_OK;
+    if (map != MAP_FAILED)
+        *out = map;
+    else if (write)
+        rc = ehi_fail_errno(error, ECSHIST_IO, "mapping %s/acknowledged", path);
+    ehi_sys_close(fd);
+    return rc;
+}
+
+void ehi_words_close(struct ehi_words *words)
+{
+    if (words != NULL)
+        munmap(words, WORDS_BYTES);
+}
