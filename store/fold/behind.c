@@ -12,24 +12,42 @@ enum {
     HOLD_EVENTS = 4096,
     HOLD_BYTES = 8 << 20, /* of the batch's memory */
     HOLD_US = 50000,      /* so long at the most, where somebody may read who cannot ask */
-    WANTED_US = 100000,   /* so long nothing is held, after somebody wanted it */
-    ROOM_BYTES = 256 << 20
+    WANTED_US = 100000    /* so long nothing is held, after somebody wanted it */
 };
 
 /* -- whether --------------------------------------------------------------------------------------- */
 
-/* What is held can always be put: it must not be acknowledged, and then find the disk full. */
-static bool has_room(const struct ehi_store *store, struct ehi_db *db)
+/*
+ * What is held can always be put: it must not be acknowledged, and then find the disk full. An event changes some eight pages
+ * of the index at the most, and each is copied and may be split.
+ */
+static void measure_room(struct ehi_store *store, struct ehi_db *db)
 {
+    enum { EVENT_PAGES_BYTES = 65536, BYTES_SHARE = 8 };
+    struct ehi_held *held = &store->held;
     struct statvfs disk;
-    if (ehi_db_room(db) < ROOM_BYTES || fstatvfs(store->dir_fd, &disk) != 0)
-        return false;
-    return (uint64_t)disk.f_bavail * disk.f_frsize >= ROOM_BYTES;
+    uint64_t room = 0;
+    if (fstatvfs(store->dir_fd, &disk) == 0)
+        room = (uint64_t)disk.f_bavail * disk.f_frsize;
+    if (room > ehi_db_room(db))
+        room = ehi_db_room(db);
+    uint64_t events = room / EVENT_PAGES_BYTES, bytes = room / BYTES_SHARE;
+    held->most_events = events < HOLD_EVENTS ? (size_t)events : HOLD_EVENTS;
+    held->most_bytes = bytes < HOLD_BYTES ? (size_t)bytes : HOLD_BYTES;
 }
+
+#ifdef ECSHIST_TEST_HOOKS
+int64_t ehi_behind_test_hold_us;
+#define HOOK_HOLD_US ehi_behind_test_hold_us
+#else
+#define HOOK_HOLD_US 0
+#endif
 
 /* Clocks of two time namespaces differ: then the moment may lie ahead. */
 static bool wanted_lately(struct ehi_words *words)
 {
+    if (HOOK_HOLD_US != 0)
+        return false;
     int64_t wanted_us = atomic_load_explicit(&words->wanted_us, memory_order_relaxed);
     int64_t since_us = ehi_clock_steady_us() - wanted_us;
     return wanted_us != 0 && since_us > -WANTED_US && since_us < WANTED_US;
@@ -39,13 +57,17 @@ static bool start_flusher(struct ehi_store *store);
 
 bool ehi_behind_may_hold(struct ehi_store *store, struct ehi_db *db, size_t events, size_t bytes)
 {
-    bool holds = store->held.db != NULL;
-    size_t held_events = holds ? ehi_batch_count(store->batch) : 0;
-    size_t held_bytes = holds ? ehi_batch_bytes(store->batch) : 0;
-    if (store->words == NULL || events > HOLD_EVENTS - held_events ||
-        held_bytes + bytes > HOLD_BYTES || wanted_lately(store->words))
+    struct ehi_held *held = &store->held;
+    if (store->words == NULL || events > HOLD_EVENTS || wanted_lately(store->words) ||
+        !start_flusher(store))
         return false;
-    return holds || (has_room(store, db) && start_flusher(store));
+    if (held->db == NULL) {
+        measure_room(store, db);
+    } else {
+        events += ehi_batch_count(store->batch);
+        bytes += ehi_batch_bytes(store->batch);
+    }
+    return events <= held->most_events && bytes <= held->most_bytes;
 }
 
 bool ehi_behind_is(const struct ehi_store *store, const struct ehi_db_head *head)
@@ -84,7 +106,7 @@ static void set_due(struct ehi_flusher *f)
 {
     pthread_mutex_lock(&f->mutex);
     bool sleeps = f->due_us == 0;
-    f->due_us = ehi_clock_steady_us() + HOLD_US;
+    f->due_us = ehi_clock_steady_us() + (HOOK_HOLD_US != 0 ? HOOK_HOLD_US : HOLD_US);
     if (sleeps)
         pthread_cond_signal(&f->wake);
     pthread_mutex_unlock(&f->mutex);

@@ -38,4 +38,9 @@ bool ehi_behind_is(const struct ehi_store *store, const struct ehi_db_head *head
 /* Once nobody uses the store any more: what is held is settled as far as can be. Without the lock. */
 void ehi_behind_stop(struct ehi_store *store);
 
+#ifdef ECSHIST_TEST_HOOKS
+/* Not 0: events are held so long, though readers want them all the time. */
+extern int64_t ehi_behind_test_hold_us;
+#endif
+
 #endif

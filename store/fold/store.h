@@ -22,6 +22,7 @@ struct ehi_held {
     struct ehi_db *db;            /* the index they are for, counted; NULL: there are none */
     uint64_t txn_id;              /* of the commit that they were folded onto */
     struct ehi_position position; /* behind them */
+    size_t most_events, most_bytes;
 };
 
 /* The thread that puts them after a moment. */

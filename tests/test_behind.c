@@ -1,0 +1,393 @@
+/*
+ * The index behind the log: what was acknowledged and is not in the index yet is seen all the same, by
+ * everybody, and none of it is lost with the process that holds it.
+ */
+#include "fold/behind.h"
+#include "fold/words.h"
+#include "support/hold.h"
+#include "support/pair.h"
+#include "support/random_events.h"
+#include "support/store_dir.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static char *dir, *path;
+
+static void set_up(void)
+{
+    dir = store_dir_new();
+    path = store_dir_path(dir, "store");
+#ifdef ECSHIST_TEST_HOOKS
+    ehi_behind_test_hold_us = 100000000;
+#endif
+}
+
+static void tear_down(void)
+{
+    free(path);
+    store_dir_remove(dir);
+}
+
+TestSuite(behind, .init = set_up, .fini = tear_down);
+
+static void pause_ms(long ms)
+{
+    struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+    (void)nanosleep(&time, NULL);
+}
+
+static int append(ecshist_store *store, unsigned number, struct ecshist_append_result *result)
+{
+    return store_append(store, 0, result,
+                        "{\"type\":\"deployment-created\",\"time\":%u," OF_DEPLOYMENT(
+                            "d%u") "," TO_REVISION("r1") "}",
+                        1000 + number, number);
+}
+
+static void must_append(ecshist_store *store, unsigned from, unsigned to)
+{
+    for (unsigned number = from; number < to; number++)
+        cr_assert_eq(append(store, number, NULL), ECSHIST_OK);
+}
+
+/* Events that this process holds. */
+static unsigned held(ecshist_store *opaque)
+{
+    struct ehi_store *store = (struct ehi_store *)opaque;
+    cr_assert_eq(ehi_store_lock(store, NULL), ECSHIST_OK);
+    unsigned count = store->held.db == NULL ? 0 : ehi_batch_count(store->batch);
+    ehi_store_unlock(store);
+    return count;
+}
+
+static uint64_t counted(ecshist_store *store)
+{
+    struct ecshist_stat stat = ECSHIST_STAT_INIT;
+    cr_assert_eq(ecshist_stat(store, &stat, NULL), ECSHIST_OK);
+    return stat.event_count;
+}
+
+/* The views are those of a rebuild. */
+static void check_whole(ecshist_store *store)
+{
+    char *before = hold_all(store);
+    cr_assert_eq(ecshist_rebuild_index(store, NULL, NULL, NULL), ECSHIST_OK);
+    char *after = hold_all(store);
+    cr_assert_str_eq(before, after);
+    free(before);
+    free(after);
+}
+
+#ifdef ECSHIST_TEST_HOOKS
+
+Test(behind, whoever_reads_sees_all)
+{
+    ecshist_store *store = store_dir_open(path);
+    for (unsigned i = 1; i <= 20; i++) {
+        must_append(store, (i - 1) * 3, i * 3);
+        cr_assert_gt(held(store), 0);
+        cr_assert_eq(counted(store), i * 3);
+        cr_assert_eq(held(store), 0);
+    }
+    check_whole(store);
+    ecshist_close(store);
+}
+
+Test(behind, a_moment_later_it_is_in_the_index)
+{
+    ehi_behind_test_hold_us = 50000;
+    ecshist_store *store = store_dir_open(path);
+    must_append(store, 0, 5);
+    cr_assert_gt(held(store), 0);
+    for (int i = 0; i < 500 && held(store) != 0; i++)
+        pause_ms(10);
+    cr_assert_eq(held(store), 0, "nobody has asked, and it was put");
+    must_append(store, 5, 9);
+    ecshist_close(store);
+    store = store_dir_open(path);
+    cr_assert_eq(counted(store), 9);
+    ecshist_close(store);
+}
+
+Test(behind, there_is_a_bound_to_what_is_held)
+{
+    ecshist_store *store = store_dir_open(path);
+    unsigned most = 0;
+    for (unsigned i = 0; i < 1500; i++) {
+        must_append(store, i, i + 1);
+        unsigned now = held(store);
+        most = now > most ? now : most;
+    }
+    /* Of a map of 32 MiB. */
+    cr_assert_gt(most, 50);
+    cr_assert_leq(most, 512);
+    check_whole(store);
+    ecshist_close(store);
+}
+
+/* An event against those that are held is judged as against those in the index. */
+Test(behind, duplicates_and_conflicts_with_what_is_held)
+{
+    ecshist_store *store = store_dir_open(path);
+    struct ecshist_append_result result = ECSHIST_APPEND_RESULT_INIT;
+    must_append(store, 0, 10);
+    cr_assert_eq(append(store, 3, &result), ECSHIST_OK);
+    cr_assert_eq(result.outcome, ECSHIST_OUTCOME_DUPLICATE);
+    cr_assert_eq(result.seq, 4);
+    cr_assert_eq(store_append(store, 0, &result,
+                              "{\"type\":\"deployment-created\",\"time\":7," OF_DEPLOYMENT(
+                                  "d3") "," TO_REVISION("r2") "}"),
+                 ECSHIST_CONFLICT);
+    cr_assert_gt(held(store), 0);
+    cr_assert_eq(counted(store), 10);
+    check_whole(store);
+    ecshist_close(store);
+}
+
+/* Good ones before the one that is refused were folded already: they go, what was held stays. */
+Test(behind, a_batch_that_is_taken_back)
+{
+    ecshist_store *store = store_dir_open(path);
+    for (unsigned round = 0; round < 10; round++) {
+        must_append(store, round * 4, round * 4 + 4);
+        ecshist_event *events[3];
+        for (unsigned i = 0; i < 3; i++)
+            events[i] = store_event("{\"type\":\"deployment-created\",\"time\":%u," OF_DEPLOYMENT(
+                                        "%s") "," TO_REVISION("r1") "}",
+                                    5,
+                                    i == 2   ? "d0"
+                                    : i == 1 ? "x"
+                                             : "y");
+        struct ecshist_error error = ECSHIST_ERROR_INIT;
+        cr_assert_eq(
+            ecshist_append(store, (const ecshist_event *const *)events, 3, NULL, NULL, &error),
+            ECSHIST_CONFLICT, "%s", error.message);
+        cr_assert_eq(error.event_index, 2);
+        for (unsigned i = 0; i < 3; i++)
+            ecshist_event_free(events[i]);
+    }
+    cr_assert_eq(counted(store), 40);
+    char *missing = hold_deployment(store, TEST_DEPLOYMENT_ARN("x"), NULL);
+    cr_assert_str_eq(missing, "MISSING");
+    free(missing);
+    check_whole(store);
+    ecshist_close(store);
+}
+
+/* -- several processes ------------------------------------------------------------------------- */
+
+struct pipes {
+    int there[2], back[2];
+};
+
+static void tell(int fd, unsigned number)
+{
+    if (write(fd, &number, sizeof(number)) != (ssize_t)sizeof(number))
+        abort();
+}
+
+static unsigned hear(int fd)
+{
+    unsigned number;
+    return read(fd, &number, sizeof(number)) == (ssize_t)sizeof(number) ? number : ~0u;
+}
+
+static pid_t fork_with(struct pipes *pipes, void (*run)(int in, int out))
+{
+    cr_assert_eq(pipe(pipes->there), 0);
+    cr_assert_eq(pipe(pipes->back), 0);
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        close(pipes->there[1]);
+        close(pipes->back[0]);
+        run(pipes->there[0], pipes->back[1]);
+        _exit(0);
+    }
+    close(pipes->there[0]);
+    close(pipes->back[1]);
+    return child;
+}
+
+static void join(pid_t child, const struct pipes *pipes, int expected)
+{
+    int status;
+    close(pipes->there[1]);
+    cr_assert_eq(waitpid(child, &status, 0), child);
+    cr_assert_eq(status, expected);
+    close(pipes->back[0]);
+}
+
+/* Appends so many, each time it is told to; says how many it holds. */
+static void append_when_told(int in, int out)
+{
+    unsigned number = 0, more;
+    ecshist_store *store = store_dir_open(path);
+    while ((more = hear(in)) != ~0u) {
+        must_append(store, number, number + more);
+        number += more;
+        tell(out, held(store));
+    }
+    ecshist_close(store);
+}
+
+Test(behind, another_process_sees_what_is_held)
+{
+    ecshist_store *store = store_dir_open(path);
+    ecshist_close(store);
+    struct pipes pipes;
+    pid_t child = fork_with(&pipes, append_when_told);
+    store = store_dir_open_with(path, ECSHIST_OPEN_READ_ONLY);
+    unsigned appended = 0, times_held = 0;
+    for (unsigned i = 1; i <= 60; i++) {
+        tell(pipes.there[1], i % 5);
+        times_held += hear(pipes.back[0]) != 0;
+        appended += i % 5;
+        cr_assert_eq(counted(store), appended);
+    }
+    cr_assert_gt(times_held, 20);
+    ecshist_close(store);
+    join(child, &pipes, 0);
+    store = store_dir_open(path);
+    check_whole(store);
+    ecshist_close(store);
+}
+
+Test(behind, what_a_killed_process_held)
+{
+    ecshist_store *store = store_dir_open(path);
+    ecshist_close(store);
+    struct pipes pipes;
+    pid_t child = fork_with(&pipes, append_when_told);
+    store = store_dir_open_with(path, ECSHIST_OPEN_READ_ONLY);
+    tell(pipes.there[1], 30);
+    cr_assert_gt(hear(pipes.back[0]), 0);
+    cr_assert_eq(kill(child, SIGKILL), 0);
+    join(child, &pipes, SIGKILL);
+    cr_assert_eq(counted(store), 30, "by who had the store open meanwhile");
+    ecshist_close(store);
+    child = fork_with(&pipes, append_when_told);
+    tell(pipes.there[1], 40); /* 30 of them are duplicates */
+    (void)hear(pipes.back[0]);
+    cr_assert_eq(kill(child, SIGKILL), 0);
+    join(child, &pipes, SIGKILL);
+    store = store_dir_open_with(path, ECSHIST_OPEN_READ_ONLY);
+    cr_assert_eq(counted(store), 40, "by who opens it then");
+    ecshist_close(store);
+    store = store_dir_open(path);
+    check_whole(store);
+    ecshist_close(store);
+}
+
+/* Each folds what the other holds from the log, and goes on with that. */
+Test(behind, two_writers_in_turns)
+{
+    ecshist_store *store = store_dir_open(path);
+    ecshist_close(store);
+    struct pipes pipes;
+    pid_t child = fork_with(&pipes, append_when_told);
+    store = store_dir_open(path);
+    struct ecshist_append_result result = ECSHIST_APPEND_RESULT_INIT;
+    uint64_t seq = 0;
+    for (unsigned i = 0; i < 40; i++) {
+        tell(pipes.there[1], 3);
+        cr_assert_gt(hear(pipes.back[0]), 0);
+        seq += 3;
+        for (unsigned k = 0; k < 2; k++) {
+            cr_assert_eq(append(store, 10000 + i * 2 + k, &result), ECSHIST_OK);
+            cr_assert_eq(result.seq, ++seq);
+        }
+        cr_assert_eq(held(store), 2);
+        /* What the other has appended since the last turn is a duplicate here. */
+        cr_assert_eq(append(store, i * 3, &result), ECSHIST_OK);
+        cr_assert_eq(result.outcome, ECSHIST_OUTCOME_DUPLICATE);
+    }
+    join(child, &pipes, 0);
+    cr_assert_eq(counted(store), 200);
+    check_whole(store);
+    ecshist_close(store);
+}
+
+/* The file that says what was acknowledged is no part of what is stored. */
+Test(behind, words_that_make_no_sense)
+{
+    ecshist_store *store = store_dir_open(path);
+    must_append(store, 0, 3);
+    ((struct ehi_store *)store)->words->next_seq = 1u << 30;
+    cr_assert_eq(counted(store), 3);
+    cr_assert_eq(((struct ehi_store *)store)->words->next_seq, 4, "put right");
+    must_append(store, 3, 5);
+    ((struct ehi_store *)store)->words->next_seq = UINT64_MAX;
+    ecshist_close(store);
+    store = store_dir_open(path);
+    cr_assert_eq(counted(store), 5);
+    ecshist_close(store);
+    char *words = store_dir_path(path, "acknowledged");
+    store_dir_unlink(words);
+    store = store_dir_open(path);
+    must_append(store, 5, 6);
+    cr_assert_eq(counted(store), 6);
+    ecshist_close(store);
+    store_dir_unlink(words);
+    cr_assert_eq(symlink("/etc/passwd", words), 0);
+    cr_assert_eq(ecshist_open(path, NULL, &store, NULL), ECSHIST_FORMAT);
+    free(words);
+}
+
+/* -- against the naive model ------------------------------------------------------------------- */
+
+static void run_stream(uint64_t seed)
+{
+    struct pair pair = {.naive = naive_new(), .store = store_dir_open(path)};
+    struct random_events random;
+    char names[RANDOM_DEPLOYMENTS][256];
+    const char *arns[RANDOM_DEPLOYMENTS];
+    for (int i = 0; i < RANDOM_DEPLOYMENTS; i++)
+        arns[i] = random_deployment_arn(i, names[i]);
+    struct pair_subjects subjects = {.deployments = arns, .deployment_count = RANDOM_DEPLOYMENTS};
+    random_events_start(&random, seed);
+    for (unsigned i = 0; i < 150; i++) {
+        json_t *events[PAIR_BATCH];
+        size_t count = random_percent(&random, 60) ? 1 : 1 + random_below(&random, PAIR_BATCH);
+        for (size_t k = 0; k < count; k++)
+            events[k] = random_events_next(&random);
+        cr_assert(pair_append(&pair, events, count, (unsigned)random_below(&random, 4)),
+                  "seed %llu: %s", (unsigned long long)seed, pair.where);
+        for (size_t k = 0; k < count; k++)
+            json_decref(events[k]);
+    }
+    cr_assert_gt(held(pair.store), 0);
+    cr_assert(pair_agrees(&pair, &subjects, (struct naive_as_of){0}), "seed %llu: %s",
+              (unsigned long long)seed, pair.where);
+    check_whole(pair.store);
+    random_events_end(&random);
+    ecshist_close(pair.store);
+    naive_free(pair.naive);
+    store_dir_unlink(path);
+}
+
+Test(behind, as_the_naive_model)
+{
+    for (uint64_t seed = 1; seed <= 12; seed++)
+        run_stream(seed);
+}
+
+#else
+
+Test(behind, the_library_has_no_hooks)
+{
+    ecshist_store *store = store_dir_open(path);
+    must_append(store, 0, 20);
+    cr_assert_leq(held(store), 20);
+    cr_assert_eq(counted(store), 20);
+    check_whole(store);
+    ecshist_close(store);
+}
+
+#endif
