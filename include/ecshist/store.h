@@ -40,7 +40,8 @@ struct ecshist_open_options {
     unsigned flags;         /* ECSHIST_OPEN_* */
     uint32_t segment_bytes; /* at which a segment is sealed; 0: ECSHIST_DEFAULT_SEGMENT_BYTES */
     uint64_t map_bytes;     /* address space of the index, at the least; 0: the default */
-    int64_t (*now_us)(void *context); /* the clock behind recordedAt; NULL: the system's */
+    /* The clock behind recordedAt; NULL: the system's. It must not ask the library anything. */
+    int64_t (*now_us)(void *context);
     void *now_context;
     ecshist_progress_fn progress; /* of a rebuild that the open turns out to need; may be NULL */
     void *progress_context;
@@ -156,7 +157,9 @@ ECSHIST_API void ecshist_close(ecshist_store *store);
 
 /*
  * Appends `count` events (1 to ECSHIST_MAX_BATCH_EVENTS) and returns when they are durable and
- * visible to every process. options may be NULL: strict, all or nothing. results may be NULL, else
+ * visible to every process; to one that may not write to the store within some 50 ms, or, where this process is killed
+ * before that, when one that may opens it. The index is written later, for many events at once, by an append, a reader,
+ * ecshist_close, or a thread that the first append begins and the last ecshist_close ends. options may be NULL: strict, all or nothing. results may be NULL, else
  * it has `count` entries, each with its size set (ECSHIST_APPEND_RESULT_INIT) and filled here.
  *
  * Returns OK where no event was refused (duplicates and ignored ones are no failure); otherwise the

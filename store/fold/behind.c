@@ -319,6 +319,13 @@ static int catch_up(struct ehi_store *store, bool *lost_lock, struct ecshist_err
     return rc;
 }
 
+void ehi_behind_bring_up(struct ehi_store *store)
+{
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    bool lost_lock;
+    (void)!catch_up(store, &lost_lock, &error);
+}
+
 int ehi_behind_catch_up(struct ehi_store *store, struct ecshist_error *error)
 {
     bool lost_lock = false;

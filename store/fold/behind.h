@@ -30,6 +30,9 @@ int ehi_behind_settle(struct ehi_store *store, struct ecshist_error *error) ECSH
 /* Lets go of what is held, without a trace: it is in the index, or will be folded from the log. */
 void ehi_behind_forget(struct ehi_store *store);
 
+/* The index has all that was acknowledged, as far as can be: before the lock is held for long. */
+void ehi_behind_bring_up(struct ehi_store *store);
+
 /* Without the lock, for a reader: the index is to have all that was acknowledged until now. */
 int ehi_behind_catch_up(struct ehi_store *store, struct ecshist_error *error) ECSHIST_CHECKED;
 /* The head that a reader sees lacks something that was acknowledged; without the words, something that is in the log. */

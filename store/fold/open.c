@@ -658,6 +658,8 @@ int ehi_store_rebuild(struct ehi_store *store, ecshist_progress_fn progress, voi
     if (rc != ECSHIST_OK)
         return rc;
     ehi_log_enter(store->log);
+    /* Readers have the old one meanwhile. */
+    ehi_behind_bring_up(store);
     rc = ehi_rebuild(store, progress, context, error);
     ehi_log_leave(store->log);
     ehi_store_unlock(store);
