@@ -180,6 +180,53 @@ Test(behind, a_batch_that_is_taken_back)
     ecshist_close(store);
 }
 
+static uint64_t file_bytes(ecshist_store *store)
+{
+    struct ecshist_stat stat = ECSHIST_STAT_INIT;
+    cr_assert_eq(ecshist_stat(store, &stat, NULL), ECSHIST_OK);
+    return stat.index_bytes;
+}
+
+static void append_batch(ecshist_store *store, const char *type, unsigned from, unsigned count)
+{
+    ecshist_event **events = calloc(count, sizeof(*events));
+    for (unsigned i = 0; i < count; i++)
+        events[i] = store_event(
+            "{\"type\":\"%s\",\"time\":%u," OF_DEPLOYMENT("d%u") "," TO_REVISION("r1") "}", type,
+            1000 + from + i, from + i);
+    cr_assert_eq(
+        ecshist_append(store, (const ecshist_event *const *)events, count, NULL, NULL, NULL),
+        ECSHIST_OK);
+    for (unsigned i = 0; i < count; i++)
+        ecshist_event_free(events[i]);
+    free(events);
+}
+
+/* LMDB's file never shrinks; the last one out leaves a copy in its place, which is trusted as it would be. */
+Test(behind, what_is_free_is_not_left)
+{
+    ecshist_store *store = store_dir_open(path);
+    append_batch(store, "deployment-created", 0, 5000);
+    append_batch(store, "deployment-started", 0, 5000); /* every page of theirs is copied */
+    cr_assert_eq(counted(store), 10000);
+    char *before = hold_all(store), *mark = store_dir_path(path, "index/mark");
+    uint64_t bytes = file_bytes(store);
+    ecshist_close(store);
+    size_t length;
+    unsigned char *data = store_dir_read(mark, &length);
+    cr_assert(length == 64 && data[12] == 1, "it is clean");
+    free(data);
+    store = store_dir_open_with(path, ECSHIST_OPEN_READ_ONLY);
+    cr_assert_lt(file_bytes(store), bytes - bytes / 4, "%llu, %llu",
+                 (unsigned long long)file_bytes(store), (unsigned long long)bytes);
+    char *after = hold_all(store);
+    cr_assert_str_eq(before, after);
+    ecshist_close(store);
+    free(before);
+    free(after);
+    free(mark);
+}
+
 /* -- several processes ------------------------------------------------------------------------- */
 
 struct pipes {

@@ -3,6 +3,7 @@
  * store is compacted; what must stay is as it was, what must go is MISSING, and a rebuild changes nothing. Then it all goes on:
  * later events, later compactions, stopped at any step.
  */
+#include "fold/behind.h"
 #include "support/hold.h"
 #include "support/pair.h"
 #include "support/random_events.h"
@@ -376,6 +377,9 @@ static void choose(struct run *run)
 static bool run_seed(uint64_t seed, const char *path)
 {
     struct run run = {.path = path, .seed = seed};
+#ifdef ECSHIST_TEST_HOOKS
+    ehi_behind_test_hold_us = seed % 2 == 0 ? 0 : INT64_C(1000000000);
+#endif
     run.pair.naive = naive_new();
     run.pair.store = store_dir_open(path);
     random_events_start(&run.random, seed);

@@ -3,6 +3,7 @@
  * in every mode, and every view, now and as of earlier moments, before and after reopening and
  * rebuilding.
  */
+#include "fold/behind.h"
 #include "support/pair.h"
 #include "support/random_events.h"
 #include "support/store_dir.h"
@@ -100,6 +101,9 @@ static void look_at_all(struct run *run, unsigned times)
 static void run_stream(struct run *run, uint64_t seed, unsigned appends, unsigned times)
 {
     run->seed = seed;
+#ifdef ECSHIST_TEST_HOOKS
+    ehi_behind_test_hold_us = seed % 2 == 0 ? 0 : INT64_C(1000000000);
+#endif
     run->pair.naive = naive_new();
     run->pair.store = store_dir_open(run->path);
     random_events_start(&run->random, seed);

@@ -158,6 +158,11 @@ static int apply_group(struct pass *pass, struct ehi_request *group, struct ecsh
         bool taken_back;
         int rc = ehi_behind_begin(pass->store, pass->db, pass->hold, &pass->txn, &pass->position,
                                   failure);
+        /* LMDB may have no slot for one more reader; who writes needs none. */
+        if (rc != ECSHIST_OK && pass->hold && pass->txn == NULL) {
+            pass->hold = false;
+            continue;
+        }
         pass->first = ehi_batch_count(pass->store->batch);
         if (rc == ECSHIST_OK)
             rc = apply_requests(pass, group, &taken_back, failure);

@@ -9,7 +9,7 @@
 #include <time.h>
 
 enum {
-    HOLD_EVENTS = 4096,
+    HOLD_EVENTS = 2048,
     HOLD_BYTES = 8 << 20, /* of the batch's memory */
     HOLD_US = 50000,      /* so long at the most, where somebody may read who cannot ask */
     WANTED_US = 100000    /* so long nothing is held, after somebody wanted it */
@@ -47,7 +47,7 @@ int64_t ehi_behind_test_hold_us;
 static bool wanted_lately(struct ehi_words *words)
 {
     if (HOOK_HOLD_US != 0)
-        return false;
+        return HOOK_HOLD_US < 0;
     int64_t wanted_us = atomic_load_explicit(&words->wanted_us, memory_order_relaxed);
     int64_t since_us = ehi_clock_steady_us() - wanted_us;
     return wanted_us != 0 && since_us > -WANTED_US && since_us < WANTED_US;
@@ -106,7 +106,7 @@ static void set_due(struct ehi_flusher *f)
 {
     pthread_mutex_lock(&f->mutex);
     bool sleeps = f->due_us == 0;
-    f->due_us = ehi_clock_steady_us() + (HOOK_HOLD_US != 0 ? HOOK_HOLD_US : HOLD_US);
+    f->due_us = ehi_clock_steady_us() + (HOOK_HOLD_US > 0 ? HOOK_HOLD_US : HOLD_US);
     if (sleeps)
         pthread_cond_signal(&f->wake);
     pthread_mutex_unlock(&f->mutex);

@@ -42,7 +42,7 @@ bool ehi_behind_is(const struct ehi_store *store, const struct ehi_db_head *head
 void ehi_behind_stop(struct ehi_store *store);
 
 #ifdef ECSHIST_TEST_HOOKS
-/* Not 0: events are held so long, though readers want them all the time. */
+/* Not 0: events are held so long, though readers want them all the time; negative: they never are. */
 extern int64_t ehi_behind_test_hold_us;
 #endif
 

@@ -147,13 +147,21 @@ static int begin_read(struct ehi_store *store, struct ehi_db **db, struct ehi_db
 int ehi_store_begin_read(struct ehi_store *store, struct ehi_db **db, struct ehi_db_txn **txn,
                          struct ehi_db_head *head, struct ecshist_error *error)
 {
-    int rc = begin_read(store, db, txn, head, error);
-    if (rc != ECSHIST_OK || store->frozen || !ehi_behind_is(store, head))
+    struct ehi_db *held;
+    struct ehi_db_txn *begun;
+    int rc = begin_read(store, &held, &begun, head, error);
+    if (rc == ECSHIST_OK && !store->frozen && ehi_behind_is(store, head)) {
+        ehi_db_abort(begun);
+        ehi_db_release(held);
+        rc = ehi_behind_catch_up(store, error);
+        if (rc == ECSHIST_OK)
+            rc = begin_read(store, &held, &begun, head, error);
+    }
+    if (rc != ECSHIST_OK)
         return rc;
-    ehi_db_abort(*txn);
-    ehi_db_release(*db);
-    rc = ehi_behind_catch_up(store, error);
-    return rc == ECSHIST_OK ? begin_read(store, db, txn, head, error) : rc;
+    *db = held;
+    *txn = begun;
+    return ECSHIST_OK;
 }
 
 int ehi_store_lock(struct ehi_store *store, struct ecshist_error *error)
@@ -619,7 +627,8 @@ static void leave_clean(struct ehi_store *store)
     int fd = open_index_fd(store);
     if (fd < 0)
         return;
-    if (ehi_mark_read(fd, ehi_log_store_id(store->log)) == EHI_MARK_IN_USE) {
+    if (ehi_mark_read(fd, ehi_log_store_id(store->log)) == EHI_MARK_IN_USE &&
+        !ehi_leave_with_copy(store)) {
         if (ehi_db_sync(store->db, NULL) == ECSHIST_OK)
             (void)!ehi_mark_write(fd, ehi_log_store_id(store->log), true, NULL);
         else

@@ -208,12 +208,13 @@ int ehi_replay(struct ehi_store *store, struct ehi_db *db, ecshist_progress_fn p
 /* One is made under the writers' lock, the other by the one compaction there is at a time. */
 static const char fresh_name[] = "index.new", copy_name[] = "index.copy";
 
-static int mark_new(struct ehi_store *store, const char *name, struct ecshist_error *error)
+static int mark_new(struct ehi_store *store, const char *name, bool clean,
+                    struct ecshist_error *error)
 {
     int fd = ehi_sys_open(store->dir_fd, name, O_RDONLY | O_DIRECTORY);
     if (fd < 0)
         return ehi_fail_errno(error, ECSHIST_IO, "opening %s/%s", store->path, name);
-    int rc = ehi_mark_write(fd, ehi_log_store_id(store->log), false, error);
+    int rc = ehi_mark_write(fd, ehi_log_store_id(store->log), clean, error);
     close(fd);
     return rc;
 }
@@ -251,7 +252,7 @@ static int build_sized(struct ehi_store *store, uint64_t map_bytes, ecshist_prog
     if (rc == ECSHIST_OK)
         rc = ehi_replay(store, db, progress, context, error);
     ehi_db_release(db);
-    return rc == ECSHIST_OK ? mark_new(store, fresh_name, error) : rc;
+    return rc == ECSHIST_OK ? mark_new(store, fresh_name, false, error) : rc;
 }
 
 /* How large the index becomes is known when it is there: from the start again in a larger map if
@@ -331,7 +332,7 @@ static int finish_copy(struct ehi_store *store, struct ehi_db *copy, struct ecsh
     int rc = ehi_replay(store, copy, NULL, NULL, error);
     ehi_db_release(copy);
     if (rc == ECSHIST_OK)
-        rc = mark_new(store, copy_name, error);
+        rc = mark_new(store, copy_name, false, error);
     return rc == ECSHIST_OK ? swap_in(store, copy_name, error) : rc;
 }
 
@@ -373,4 +374,46 @@ int ehi_store_shrink_index(struct ehi_store *store, int64_t *held_us, struct ecs
     ehi_directory_remove(store->dir_fd, copy_name);
     ehi_log_leave(store->log);
     return rc;
+}
+
+/* -- on leaving --------------------------------------------------------------------------------- */
+
+/* A quarter of it is free, and it is small: the copy takes no longer than the sync that it is in the place of. */
+static bool is_worth_copying(struct ehi_store *store)
+{
+    enum { LEAST_BYTES = 1 << 19, MOST_BYTES = 64 << 20, SHARE = 4 };
+    uint64_t file_bytes, map_bytes, free_bytes;
+    uint32_t readers;
+    return ehi_db_sizes(store->db, &file_bytes, &map_bytes, &readers, NULL) == ECSHIST_OK &&
+           file_bytes <= MOST_BYTES &&
+           ehi_db_free_bytes(store->db, &free_bytes, NULL) == ECSHIST_OK &&
+           free_bytes >= LEAST_BYTES && free_bytes >= file_bytes / SHARE;
+}
+
+static int copy_durably(struct ehi_store *store, struct ecshist_error *error)
+{
+    int fd = ehi_private_file(store->dir_fd, "index.copy/data.mdb", O_RDWR | O_CREAT | O_EXCL);
+    if (fd < 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "making %s/index.copy/data.mdb", store->path);
+    int rc = ehi_db_copy(store->db, fd, error);
+    if (rc == ECSHIST_OK && ehi_sys_fsync(fd) != 0)
+        rc = ehi_fail_errno(error, ECSHIST_IO, "flushing %s/index.copy/data.mdb", store->path);
+    close(fd);
+    return rc;
+}
+
+bool ehi_leave_with_copy(struct ehi_store *store)
+{
+    if (!is_worth_copying(store))
+        return false;
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    int rc = make_new(store, copy_name, &error);
+    if (rc == ECSHIST_OK)
+        rc = copy_durably(store, &error);
+    if (rc == ECSHIST_OK)
+        rc = mark_new(store, copy_name, true, &error);
+    if (rc == ECSHIST_OK)
+        rc = swap_in(store, copy_name, &error);
+    ehi_directory_remove(store->dir_fd, copy_name);
+    return rc == ECSHIST_OK;
 }

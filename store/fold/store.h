@@ -136,6 +136,11 @@ int ehi_replay(struct ehi_store *store, struct ehi_db *db, ecshist_progress_fn p
 /* Builds index.new from the whole log and swaps it in, under the writers' lock. (replay.c) */
 int ehi_rebuild(struct ehi_store *store, ecshist_progress_fn progress, void *context,
                 struct ecshist_error *error) ECSHIST_CHECKED;
+/*
+ * For the last one out: where much of the index's file is free, a copy without that takes its place, flushed and marked
+ * clean. false: it is as it was. (replay.c)
+ */
+bool ehi_leave_with_copy(struct ehi_store *store);
 /* Opens STORE/index. (open.c) */
 int ehi_store_open_index(struct ehi_store *store, struct ehi_db **out, struct ecshist_error *error)
     ECSHIST_CHECKED;

@@ -322,6 +322,18 @@ static int check_ids(struct subject *s)
     return rc;
 }
 
+/* All of its events are behind the limit, and a history-expired before it can have stated it. */
+static int name_subject(struct subject *s)
+{
+    struct ehi_slice record;
+    struct ehi_event event;
+    bool ours;
+    int rc = verify_read_record(s->v, &s->places[0], s->arena, &record);
+    if (rc != ECSHIST_OK || ehi_event_decode_envelope(record, &event, NULL) != ECSHIST_OK)
+        return rc;
+    return check_subject(s, &event, &s->places[0], &ours);
+}
+
 /* The next subject of the log, folded up to the limit. */
 static int begin_subject(struct subject *s, size_t first)
 {
@@ -343,7 +355,8 @@ static int begin_subject(struct subject *s, size_t first)
     size_t count;
     const struct verify_restated *restated = verify_restated_of(v, hash, &count);
     s->flux = s->flux || (count > 0 && restated[count - 1].seq >= v->limit);
-    return fold_until(s, v->limit);
+    int rc = fold_until(s, v->limit);
+    return rc == ECSHIST_OK && s->arn_text[0] == '\0' ? name_subject(s) : rc;
 }
 
 /* What there is of it before the limit. */

@@ -400,20 +400,25 @@ static bool try_fault(const struct baseline *baseline)
 
 /* -- all of them ------------------------------------------------------------------------------- */
 
-/* Under a sanitizer all takes several times as long: one number in three, unless FULL is set. */
-static unsigned long step(void)
+/*
+ * Under a sanitizer all takes several times as long: one number in three, unless FULL is set, or it is one scenario that
+ * is asked for.
+ */
+static unsigned long step(const struct run_options *options)
 {
 #ifdef SHIM_WRAPS
-    return getenv("FULL") != NULL ? 1 : 3;
+    return getenv("FULL") != NULL || options->scenario != NULL ? 1 : 3;
 #else
+    (void)options;
     return 1;
 #endif
 }
 
-static void try_numbers(const struct baseline *baseline, bool forever)
+static void try_numbers(const struct baseline *baseline, const struct run_options *options,
+                        bool forever)
 {
     trial.forever = forever;
-    for (trial.at = 1; try_fault(baseline); trial.at += step()) {
+    for (trial.at = 1; try_fault(baseline); trial.at += step(options)) {
         counts.faults++;
         *(forever ? &counts.forever : &counts.once) += 1;
     }
@@ -429,8 +434,8 @@ static void try_scenario(const struct scenario *scenario, const struct run_optio
         trial.forever = options->forever;
         counts.faults += try_fault(&baseline);
     } else {
-        try_numbers(&baseline, false);
-        try_numbers(&baseline, true);
+        try_numbers(&baseline, options, false);
+        try_numbers(&baseline, options, true);
     }
 #ifdef SHIM_WRAPS
     if (__lsan_do_recoverable_leak_check() != 0)

@@ -1,5 +1,6 @@
 #include "faults/scenarios.h"
 
+#include "fold/behind.h"
 #include "upkeep/compact.h"
 
 #include "log/log.h"
@@ -87,6 +88,9 @@ static int64_t standing_clock(void *context)
 int world_open(struct world *w, unsigned flags, ecshist_store **out, struct ecshist_error *error)
 {
     struct ecshist_open_options options = ECSHIST_OPEN_OPTIONS_INIT;
+#ifdef ECSHIST_TEST_HOOKS
+    ehi_behind_test_hold_us = w->scenario != NULL && w->scenario->holds ? INT64_C(1000000000) : -1;
+#endif
     options.flags = flags;
     options.segment_bytes = ECSHIST_MIN_SEGMENT_BYTES;
     options.map_bytes = 32u << 20;
@@ -311,6 +315,31 @@ static void prepare_one(struct world *w)
     add_event(w, history[EARLIER]);
 }
 
+/* Events that the handle holds; one of them is a deployment's that is written to again. */
+static void prepare_held(struct world *w)
+{
+    prepare_open(w);
+    must_append_line(w->store, history[EARLIER]);
+    must_append_line(w->store, EVENT("deployment-started", "4500")
+                                   OF_DEPLOYMENT("d8") "," TO_REVISION("r1") "}");
+}
+
+static void prepare_one_more(struct world *w)
+{
+    prepare_held(w);
+    w->events[w->event_count++] =
+        store_event(EVENT("task-failed", "4501") OF_DEPLOYMENT("d8") "," OF_TASK("t1") "%s", "}");
+}
+
+#ifdef ECSHIST_TEST_HOOKS
+/* The append puts what is held. */
+static void prepare_last(struct world *w)
+{
+    prepare_one_more(w);
+    ehi_behind_test_hold_us = -1;
+}
+#endif
+
 /* A frame for which no zeros are written ahead. */
 static void prepare_large(struct world *w)
 {
@@ -392,6 +421,16 @@ static void prepare_100_with_conflicts(struct world *w)
         w->events[i] = store_event(
             EVENT("task-failed", "4000") OF_DEPLOYMENT("d1") "," OF_TASK("t%zu") "}", i);
     }
+}
+
+/* The good ones are folded onto what is held, and taken back with it. */
+static void prepare_conflicts_with_held(struct world *w)
+{
+    prepare_held(w);
+    for (unsigned i = 0; i < 3; i++)
+        w->events[w->event_count++] =
+            store_event(EVENT("task-failed", "4600") OF_DEPLOYMENT("d%u") "," OF_TASK("t%u") "}",
+                        i == 2 ? 1 : 8, i);
 }
 
 static int run_append(struct world *w, struct ecshist_error *error)
@@ -752,6 +791,39 @@ const struct scenario scenarios[] = {
      .run = run_append,
      .appends = true},
 #endif
+    {.name = "append-1-holds",
+     .base = "small",
+     .prepare = prepare_one,
+     .run = run_append,
+     .appends = true,
+     .holds = true},
+    {.name = "append-1-more",
+     .base = "small",
+     .prepare = prepare_one_more,
+     .run = run_append,
+     .appends = true,
+     .holds = true},
+#ifdef ECSHIST_TEST_HOOKS
+    {.name = "append-1-puts",
+     .base = "small",
+     .prepare = prepare_last,
+     .run = run_append,
+     .appends = true,
+     .holds = true},
+#endif
+    {.name = "append-3-held-conflict",
+     .base = "small",
+     .prepare = prepare_conflicts_with_held,
+     .run = run_append,
+     .appends = true,
+     .holds = true,
+     .code = ECSHIST_CONFLICT},
+    {.name = "append-100-holds",
+     .base = "small",
+     .prepare = prepare_100,
+     .run = run_append,
+     .appends = true,
+     .holds = true},
     {.name = "append-100",
      .base = "small",
      .prepare = prepare_100,
@@ -789,6 +861,21 @@ const struct scenario scenarios[] = {
      .appends = true},
     {.name = "events", .base = "empty", .run = run_events},
     {.name = "describe", .base = "small", .prepare = prepare_open, .run = run_describe},
+    {.name = "describe-held",
+     .base = "small",
+     .prepare = prepare_held,
+     .run = run_describe,
+     .holds = true},
+    {.name = "rebuild-held",
+     .base = "small",
+     .prepare = prepare_held,
+     .run = run_rebuild,
+     .holds = true},
+    {.name = "close-held",
+     .base = "small",
+     .prepare = prepare_held,
+     .run = run_close,
+     .holds = true},
     {.name = "describe-as-of-seq", .base = "small", .prepare = prepare_open, .run = run_as_of_seq},
     {.name = "describe-as-of-time",
      .base = "small",

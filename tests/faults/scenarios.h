@@ -35,6 +35,7 @@ struct scenario {
     int (*run)(struct world *w, struct ecshist_error *error);
     unsigned flags; /* for run: of the append, of the open */
     int code;       /* that it gives when nothing fails */
+    bool holds;     /* the index is written behind the log (fold/behind.h), else at each append */
     /* An append: its results are compared, and an outcome may be unknown. */
     bool appends;
     /*

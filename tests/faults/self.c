@@ -185,7 +185,7 @@ static unsigned run_mistake(const struct mistake *mistake)
     if (mistake->run != NULL)
         spoilt.run = mistake->run;
     shim_lie = mistake->lie;
-    struct run_options options = {.class = mistake->class};
+    struct run_options options = {.class = mistake->class, .scenario = spoilt.name};
     return run_class(&options, &spoilt, 1);
 }
 
