@@ -160,10 +160,27 @@ static void ask_shared(ecshist_snapshot *snapshot)
     ecshist_free(json[1]);
 }
 
+/*
+ * As long as somebody asks, events go into the index one by one. So every other 300 ms nobody does, in either process: then they are held
+ * back, put by the library's own thread, or found so by those who come back.
+ */
+static void rest(const struct worker *w)
+{
+    enum { PHASE_MS = 300 };
+    struct timespec now, pause = {0, 5000000};
+    do {
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        if (((uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000) / PHASE_MS % 2 == 0)
+            return;
+        (void)nanosleep(&pause, NULL);
+    } while (!atomic_load(&w->shared->stop));
+}
+
 static void *ask_all(void *context)
 {
     struct worker *w = context;
     while (!atomic_load(&w->shared->stop)) {
+        rest(w);
         struct ecshist_error error = ECSHIST_ERROR_INIT;
         ecshist_snapshot *snapshot = NULL;
         store_must(ecshist_snapshot_open(w->shared->store, &snapshot, &error), "snapshot", &error);
@@ -186,6 +203,7 @@ static void *follow_all(void *context)
     ecshist_cursor *cursor = NULL;
     store_must(ecshist_cursor_open(w->shared->store, 1, &cursor, &error), "cursor", &error);
     for (;;) {
+        rest(w);
         bool all = atomic_load(&w->shared->appended_all);
         const ecshist_event *event;
         int rc = ecshist_cursor_next(cursor, &event, &error);
@@ -219,6 +237,7 @@ static void *rebuild_all(void *context)
         struct ecshist_error error = ECSHIST_ERROR_INIT;
         struct ecshist_stat stat = ECSHIST_STAT_INIT;
         struct timespec pause = {0, 50000000};
+        rest(w);
         store_must(ecshist_rebuild_index(w->shared->store, NULL, NULL, &error), "rebuild", &error);
         store_must(ecshist_stat(w->shared->store, &stat, &error), "stat", &error);
         ecshist_store *again = store_dir_open(w->shared->path);
@@ -257,6 +276,7 @@ static void *upkeep_all(void *context)
         struct ecshist_compact_options options = ECSHIST_COMPACT_OPTIONS_INIT;
         struct ecshist_compact_result result = ECSHIST_COMPACT_RESULT_INIT;
         append_ended(w);
+        rest(w);
         options.flags = ECSHIST_COMPACT_FORGET_LAST;
         store_must(ecshist_compact(w->shared->store, &options, &result, &error), "compact", &error);
         store_must(ecshist_backup(w->shared->store, to, NULL, NULL, &error), "backup", &error);
