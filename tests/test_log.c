@@ -177,22 +177,51 @@ Test(log, a_footer_counts_what_there_is)
     free(path);
 }
 
+/* In steps that double, up to a megabyte: who appends little writes few zeros. */
 Test(log, zeros_lie_ahead_so_that_small_appends_do_not_grow_the_file)
 {
     reopen(4194304);
     cr_assert_eq(file_size(1), ECSHIST_MIN_SEGMENT_BYTES);
     log_append(log_a, &tail, 20, 400);
     cr_assert_eq(file_size(1), ECSHIST_MIN_SEGMENT_BYTES);
-    log_append(log_a, &tail, 80, 400);
-    cr_assert_eq(file_size(1), 1048576);
-    log_append(log_a, &tail, 100, 400);
-    cr_assert_eq(file_size(1), 1048576);
-    log_append(log_a, &tail, 1, 400);
-    cr_assert_eq(file_size(1), 1048576);
+    log_append(log_a, &tail, 20, 400);
+    cr_assert_eq(file_size(1), 2 * ECSHIST_MIN_SEGMENT_BYTES);
+    unsigned grown = 0;
+    for (off_t before = file_size(1); tail.offset < 3000000; before = file_size(1)) {
+        log_append(log_a, &tail, 1, 400);
+        grown += file_size(1) != before;
+        cr_assert_leq(file_size(1), (off_t)tail.offset + 1048576);
+    }
+    cr_assert_leq(grown, 10);
     log_append(log_a, &tail, 4000, 400); /* too large for it: extends the file, and no more */
     cr_assert_eq(file_size(1), (off_t)tail.offset);
     log_append(log_a, &tail, 1, 400);
-    cr_assert_eq(file_size(1), 2097152);
+    cr_assert_gt(file_size(1), (off_t)tail.offset);
+}
+
+/* What lies ahead goes when the last one does; the log is as it was, and goes on. */
+Test(log, zeros_ahead_are_cut_off)
+{
+    reopen(4194304);
+    for (int i = 0; i < 50; i++)
+        log_append(log_a, &tail, 20, 400);
+    off_t before = file_size(1);
+    struct ehi_position middle = tail;
+    log_append(log_a, &tail, 1, 400);
+    ehi_log_trim(log_a, &middle); /* not the end */
+    cr_assert_eq(file_size(1), before);
+    ehi_log_trim(log_a, &tail);
+    cr_assert_eq(file_size(1), ((off_t)tail.offset + 4095) / 4096 * 4096);
+    reopen(4194304);
+    cr_assert(ehi_log_at_end(log_a, &tail));
+    cr_assert(ehi_log_confirms(log_a, &tail));
+    log_append(log_a, &tail, 20, 400);
+    uint64_t records;
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    struct ehi_position start;
+    ehi_log_start(log_a, &start);
+    cr_assert_eq(log_scan(log_a, &start, &records, &error), EHI_END_OF_LOG, "%s", error.message);
+    cr_assert_eq(records, 1021);
 }
 
 Test(log, never_prefills_beyond_the_segment)

@@ -614,6 +614,18 @@ int ehi_store_open(const char *path, const struct ecshist_open_options *options,
 
 /* -- closing ----------------------------------------------------------------------------------- */
 
+static void trim_log(struct ehi_store *store)
+{
+    struct ehi_db_head head;
+    bool found = false;
+    if (read_head(store->db, &head, &found, NULL) != ECSHIST_OK || !found)
+        return;
+    struct ehi_position tail = ehi_head_position(&head);
+    ehi_log_enter(store->log);
+    ehi_log_trim(store->log, &tail);
+    ehi_log_leave(store->log);
+}
+
 /*
  * The last process out syncs the index and marks it clean: then nobody need rebuild it after a
  * power cut. Where the sync fails, the next one would not: the kernel takes the pages for clean that
@@ -627,8 +639,10 @@ static void leave_clean(struct ehi_store *store)
     int fd = open_index_fd(store);
     if (fd < 0)
         return;
-    if (ehi_mark_read(fd, ehi_log_store_id(store->log)) == EHI_MARK_IN_USE &&
-        !ehi_leave_with_copy(store)) {
+    bool written = ehi_mark_read(fd, ehi_log_store_id(store->log)) == EHI_MARK_IN_USE;
+    if (written && !store->read_only)
+        trim_log(store);
+    if (written && !ehi_leave_with_copy(store)) {
         if (ehi_db_sync(store->db, NULL) == ECSHIST_OK)
             (void)!ehi_mark_write(fd, ehi_log_store_id(store->log), true, NULL);
         else

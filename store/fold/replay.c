@@ -378,10 +378,10 @@ int ehi_store_shrink_index(struct ehi_store *store, int64_t *held_us, struct ecs
 
 /* -- on leaving --------------------------------------------------------------------------------- */
 
-/* A quarter of it is free, and it is small: the copy takes no longer than the sync that it is in the place of. */
+/* An eighth of it is free, and it is small: the copy takes no longer than the sync that it is in the place of. */
 static bool is_worth_copying(struct ehi_store *store)
 {
-    enum { LEAST_BYTES = 1 << 19, MOST_BYTES = 64 << 20, SHARE = 4 };
+    enum { LEAST_BYTES = 1 << 19, MOST_BYTES = 64 << 20, SHARE = 8 };
     uint64_t file_bytes, map_bytes, free_bytes;
     uint32_t readers;
     return ehi_db_sizes(store->db, &file_bytes, &map_bytes, &readers, NULL) == ECSHIST_OK &&

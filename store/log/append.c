@@ -109,10 +109,12 @@ static int fill_buffer(struct ehi_log *log, const struct ehi_view *view, uint64_
     return ECSHIST_OK;
 }
 
-static uint64_t prefill_end(uint64_t frame_end, uint64_t segment_bytes)
+static uint64_t prefill_end(struct ehi_log *log, uint64_t frame_end)
 {
-    uint64_t limit = segment_bytes & ~(uint64_t)7;
-    uint64_t end = (frame_end / EHI_PREFILL_BYTES + 1) * EHI_PREFILL_BYTES;
+    uint64_t limit = log->segment_bytes & ~(uint64_t)7;
+    uint32_t step = log->prefill_bytes != 0 ? log->prefill_bytes : EHI_PREFILL_FIRST_BYTES;
+    uint64_t end = (frame_end / step + 1) * step;
+    log->prefill_bytes = step < EHI_PREFILL_BYTES ? step * 2 : step;
     if (end > limit)
         end = limit;
     return end > frame_end ? end : frame_end;
@@ -130,7 +132,7 @@ static int make_room(struct ehi_log *log, uint64_t size, uint64_t frame_end)
         return ehi_sys_reserve(log->write_fd, size, frame_end);
     if (ehi_sys_zero(log->write_fd, size, frame_end) != 0)
         return -1;
-    (void)!ehi_sys_zero(log->write_fd, frame_end, prefill_end(frame_end, log->segment_bytes));
+    (void)!ehi_sys_zero(log->write_fd, frame_end, prefill_end(log, frame_end));
     return 0;
 }
 
@@ -207,8 +209,7 @@ int ehi_log_write(struct ehi_log *log, struct ehi_position *position, struct ehi
     if (rc == ECSHIST_OK)
         rc = needs_next(log, position, &next, error);
     if (rc == ECSHIST_OK && next)
-        rc = begin_next(log, position, prefill_end(EHI_SEGMENT_HEADER_BYTES, log->segment_bytes),
-                        error);
+        rc = begin_next(log, position, prefill_end(log, EHI_SEGMENT_HEADER_BYTES), error);
     if (rc == ECSHIST_OK)
         rc = ehi_view_get(log, position->segment, position->offset, &view, error);
     if (rc == ECSHIST_OK &&
@@ -274,6 +275,20 @@ int ehi_log_cut(struct ehi_log *log, const struct ehi_position *position,
         ehi_sys_fdatasync(log->write_fd) != 0)
         return ehi_fail_errno(error, ECSHIST_IO, "cannot cut off the log's torn tail");
     return ECSHIST_OK;
+}
+
+void ehi_log_trim(struct ehi_log *log, const struct ehi_position *tail)
+{
+    enum { BLOCK_BYTES = 4096 };
+    struct ehi_view view;
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    uint64_t end = (tail->offset + BLOCK_BYTES - 1) & ~(uint64_t)(BLOCK_BYTES - 1);
+    if (ehi_view_get(log, tail->segment, UINT64_MAX, &view, &error) != ECSHIST_OK ||
+        view.next != 0 || view.size < end + EHI_PREFILL_FIRST_BYTES || !ehi_log_at_end(log, tail) ||
+        !ehi_all_zero(view.map + tail->offset, view.size - tail->offset) ||
+        open_for_writing(log, tail->segment, &error) != ECSHIST_OK)
+        return;
+    (void)!ehi_sys_truncate(log->write_fd, end);
 }
 
 /*

@@ -11,8 +11,8 @@
  *   clean.c    sealed segments rewritten without expired events
  *   read.c     one record, and the place of one
  *
- * Two rules keep mapped bytes safe: a segment file never shrinks (a cleaned one is another file), and no
- * mapping is undone while somebody is between ehi_log_enter and ehi_log_leave.
+ * Two rules keep mapped bytes safe: a segment file never shrinks (a cleaned one is another file) as long as anybody has the
+ * store open, and no mapping is undone while somebody is between ehi_log_enter and ehi_log_leave.
  */
 #ifndef EHI_LOG_INTERNAL_H
 #define EHI_LOG_INTERNAL_H
@@ -25,7 +25,11 @@
 /* What a frame may hold: a batch's events and what surrounds each. */
 #define EHI_FRAME_MAX_PAYLOAD                                                                      \
     (ECSHIST_MAX_BATCH_BYTES + ECSHIST_MAX_BATCH_EVENTS * (EHI_RECORD_HEADER_BYTES + 8u))
-/* Zeros are written ahead up to the next multiple of this; frames from LARGE on go without. */
+/*
+ * Zeros are written ahead up to the next multiple of a step, which doubles from FIRST to this: who appends little writes few. Frames
+ * from LARGE on go without.
+ */
+#define EHI_PREFILL_FIRST_BYTES 16384u
 #define EHI_PREFILL_BYTES 1048576u
 #define EHI_LARGE_FRAME_BYTES 131072u
 /* The newest segment is mapped that far beyond what may come before it is sealed. */
@@ -73,6 +77,7 @@ struct ehi_log {
     int write_fd;
     uint64_t write_segment; /* that write_fd is of; 0: none */
     struct ehi_buffer buffer;
+    uint32_t prefill_bytes;            /* the step; 0: the first */
     struct ehi_compressor *compressor; /* of the segment that write_fd is of; NULL: none yet */
 };
 

@@ -86,6 +86,11 @@ int ehi_log_next(struct ehi_log *log, struct ehi_position *position, struct ehi_
 int ehi_log_cut(struct ehi_log *log, const struct ehi_position *position,
                 struct ecshist_error *error) ECSHIST_CHECKED;
 /*
+ * Of a log that nobody else has open, and that is closed next: the zeros ahead of the tail go, as far as can be. Nothing is
+ * flushed: with them or without, the log is the same.
+ */
+void ehi_log_trim(struct ehi_log *log, const struct ehi_position *tail);
+/*
  * Under the lock, before frames are acted on that somebody else wrote: makes the last one before
  * the tail durable for certain. Whoever wrote it may have died, or failed, before it was flushed.
  * IO.

@@ -69,6 +69,15 @@ int ehi_sys_reserve(int fd, uint64_t from, uint64_t to)
     return result != 0 && (errno == EOPNOTSUPP || errno == ENOSYS) ? 0 : result;
 }
 
+int ehi_sys_truncate(int fd, uint64_t length)
+{
+    int result;
+    do {
+        result = ftruncate(fd, (off_t)length);
+    } while (result != 0 && errno == EINTR);
+    return result;
+}
+
 void ehi_sys_begin_flush(int fd, uint64_t from, uint64_t length)
 {
     int saved = errno;

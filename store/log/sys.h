@@ -17,6 +17,8 @@ int ehi_sys_pread_all(int fd, void *data, size_t length, uint64_t offset, size_t
 int ehi_sys_zero(int fd, uint64_t from, uint64_t to) ECSHIST_CHECKED;
 /* Room for the bytes from the file's end to `to`, as far as the file system knows that of before. */
 int ehi_sys_reserve(int fd, uint64_t from, uint64_t to) ECSHIST_CHECKED;
+/* Makes a file shorter. */
+int ehi_sys_truncate(int fd, uint64_t length) ECSHIST_CHECKED;
 /* Asks for these bytes to be written to the disk soon. No more than a wish. */
 void ehi_sys_begin_flush(int fd, uint64_t from, uint64_t length);
 int ehi_sys_fdatasync(int fd) ECSHIST_CHECKED;
