@@ -40,6 +40,12 @@ struct engine {
     void (*detach)(void *session);
     /* Returns how many were refused as duplicates. */
     size_t (*append)(void *session, const struct item *items, size_t count);
+    /*
+     * What appends have left to be done later in this process is done; NULL: nothing is. For so many milliseconds then they leave
+     * nothing.
+     */
+    void (*drain)(void *session);
+    unsigned drained_ms;
     /* Between these, reads see one state (where the engine has that). */
     void (*read_begin)(void *session);
     void (*read_end)(void *session);

@@ -202,7 +202,7 @@ static void run_all(struct bench *b)
 {
     note("load");
     rows_load(b);
-    run_row(b, "append-1,append-100,append-1000", "appends", rows_append);
+    run_row(b, "append-1,append-1-describe,append-100,append-1000", "appends", rows_append);
     run_row(b, "append-16-threads", "threads", row_threads);
     note("check that the engines agree");
     check_agreement(b);

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { LOAD_BATCH = 10000, LOAD_SLICE = 100000, THREADS = 16 };
 
@@ -24,6 +25,24 @@ uint64_t append_all(struct side *side, const struct item *items, size_t count, s
         total += ns;
     }
     return total;
+}
+
+/* Before a turn, outside of what is timed. */
+static void rest(const struct side *side)
+{
+    struct timespec pause = {0, (long)side->engine->drained_ms * 1000000};
+    if (side->engine->drain != NULL)
+        (void)nanosleep(&pause, NULL);
+    settle();
+}
+
+/* What was left for later is part of the turn that left it: else others' turns would have it. */
+static uint64_t drain(const struct side *side)
+{
+    uint64_t from = now_ns();
+    if (side->engine->drain != NULL)
+        side->engine->drain(side->writer);
+    return now_ns() - from;
 }
 
 /* The side that is the round's i-th: each round begins with another one. */
@@ -83,7 +102,7 @@ static void add_lap(const char *row, const struct side *side, struct lap *lap, s
  */
 static void one_round(struct bench *b, const char *row, unsigned round, size_t count, size_t batch)
 {
-    size_t calls = (count + batch - 1) / batch, block = batch * (batch == 1 ? 100 : 10);
+    size_t calls = (count + batch - 1) / batch, block = batch == 1 ? 500 : 10000;
     struct item *items = history_slice(&b->history, count, true, true);
     struct lap laps[MOST_ENGINES] = {{NULL, 0}};
     for (size_t i = 0; i < b->side_count; i++)
@@ -92,9 +111,10 @@ static void one_round(struct bench *b, const char *row, unsigned round, size_t c
         for (size_t i = 0; i < b->side_count; i++) {
             struct side *side = turn(b, round, i);
             struct lap *lap = &laps[side - b->sides];
-            settle();
+            rest(side);
             lap->total += append_all(side, items + at, count - at < block ? count - at : block,
                                      batch, lap->took + at / batch);
+            lap->total += drain(side);
         }
     for (size_t i = 0; i < b->side_count; i++)
         add_lap(row, &b->sides[i], &laps[i], count, calls);
@@ -109,9 +129,49 @@ static void row_append(struct bench *b, const char *row, size_t count, size_t ba
         one_round(b, row, round, count, batch);
 }
 
+static void append_and_ask(const struct side *side, const struct item *item)
+{
+    const struct engine *engine = side->engine;
+    char arn[WORKLOAD_ARN_BYTES];
+    struct answer answer = {0, 0, 0};
+    size_t length = workload_deployment_arn(item->service, item->deployment, arn);
+    (void)engine->append(side->writer, item, 1);
+    engine->read_begin(side->writer);
+    /* A revision comes before its deployment, which then is not there yet. */
+    (void)engine->describe(side->writer, arn, length, DEPTH_ROW, &answer);
+    engine->read_end(side->writer);
+}
+
+/* One event, and then its deployment's row: for who asks what he has just told. Each engine in one go a round. */
+static void mixed_round(struct bench *b, unsigned round, size_t count)
+{
+    struct item *items = history_slice(&b->history, count, true, true);
+    for (size_t i = 0; i < b->side_count; i++) {
+        struct side *side = turn(b, round, i);
+        if (!side->engine->reads)
+            continue;
+        rest(side);
+        uint64_t from = now_ns();
+        for (size_t k = 0; k < count; k++)
+            append_and_ask(side, &items[k]);
+        result_add("append-1-describe", side->engine->name, "rate", "events/s",
+                   (double)count * 1e9 / (double)(now_ns() - from));
+    }
+    items_free(items, count);
+}
+
+static void row_mixed(struct bench *b)
+{
+    if (!in_list(b->options.rows, "append-1-describe"))
+        return;
+    for (unsigned round = 0; round < b->options.rounds; round++)
+        mixed_round(b, round, b->ones / 2);
+}
+
 void rows_append(struct bench *b)
 {
     row_append(b, "append-1", b->ones, 1);
+    row_mixed(b);
     row_append(b, "append-100", b->options.quick ? 5000 : 20000, 100);
     row_append(b, "append-1000", b->options.quick ? 10000 : 50000, 1000);
 }
@@ -186,7 +246,8 @@ static double append_threaded(struct side *side, const struct item *items, size_
     }
     pthread_barrier_destroy(&start);
     free(places);
-    return (double)atomic_load(&appended_then) * 1e9 / (double)(atomic_load(&ended_at) - from);
+    uint64_t ns = atomic_load(&ended_at) - from + drain(side);
+    return (double)atomic_load(&appended_then) * 1e9 / (double)ns;
 }
 
 void row_threads(struct bench *b)
@@ -196,7 +257,7 @@ void row_threads(struct bench *b)
         struct item *items = history_slice(&b->history, count, true, true);
         for (size_t i = 0; i < b->side_count; i++) {
             struct side *side = turn(b, round, i);
-            settle();
+            rest(side);
             result_add("append-16-threads", side->engine->name, "rate", "events/s",
                        append_threaded(side, items, count));
         }
