@@ -102,6 +102,11 @@ int ehi_read_weight(struct ehi_reader *reader, const struct ehi_place *at, doubl
 int ehi_read_time(struct ehi_reader *reader, const struct ehi_place *at, int64_t *out_us);
 int ehi_read_enum(struct ehi_reader *reader, const struct ehi_place *at, enum ehi_enum which,
                   uint8_t *out);
+/*
+ * An ARN of this kind that repeats the subject's but for type and id, as nearly all do. False says nothing, and nothing was
+ * done then.
+ */
+bool ehi_read_sibling(struct ehi_reader *reader, enum ehi_arn_kind kind, struct ehi_slice *out);
 /* Of a revision of the subject's service. */
 int ehi_read_revision_arn(struct ehi_reader *reader, const struct ehi_place *at,
                           struct ehi_slice *out);

@@ -11,6 +11,7 @@
  */
 #include "codec/stored.h"
 
+#include "base/scan.h"
 #include "codec/record.h"
 
 /* -- headers ----------------------------------------------------------------------------------- */
@@ -102,7 +103,20 @@ static inline void read_header(struct reading *r, struct ehi_stored *out)
     r->failed |= out->subject_bytes > UINT16_MAX || out->id_bytes > UINT16_MAX;
 }
 
-static bool next_compressed(struct ehi_slice *rest, struct ehi_stored *out)
+/* What is of a record whose header has been read: its tokens, and what is left behind it. */
+static inline void take_compressed(struct ehi_slice *rest, const uint8_t *tokens,
+                                   const uint8_t *end, struct ehi_stored *out)
+{
+    const uint8_t *start = rest->data;
+    out->compressed = true;
+    out->tokens = ehi_slice(tokens, (size_t)(end - tokens));
+    out->bytes = ehi_slice(start, (size_t)(end - start));
+    *rest = ehi_slice(end, rest->length - out->bytes.length);
+    out->readable = rest->data + rest->length;
+}
+
+static __attribute__((noinline)) bool next_compressed(struct ehi_slice *rest,
+                                                      struct ehi_stored *out)
 {
     struct reading r = {rest->data, rest->data + rest->length, false};
     if (rest->length > 0 && *rest->data == 0) {
@@ -120,10 +134,7 @@ static bool next_compressed(struct ehi_slice *rest, struct ehi_stored *out)
     read_header(&r, out);
     if (r.failed)
         return false;
-    out->compressed = true;
-    out->tokens = ehi_slice(r.next, (size_t)(r.end - r.next));
-    out->bytes = ehi_slice(rest->data, (size_t)(r.end - rest->data));
-    *rest = ehi_slice(r.end, rest->length - out->bytes.length);
+    take_compressed(rest, r.next, r.end, out);
     return true;
 }
 
@@ -149,70 +160,229 @@ static bool next_plain(struct ehi_slice *rest, struct ehi_stored *out)
     return true;
 }
 
+/*
+ * Where the numbers of a header end is seen at once: in 32 bytes, by their highest bits. Taken are headers as nearly all are:
+ * seq, time and recordedAt of up to 8 bytes, a byte for each of type, S and I, one or two for B. The rest is the plain way's.
+ */
+#if EHI_SCAN_SSE2
+enum { SIZE_BYTES = 2, NUMBERS_AT = SIZE_BYTES + 4, LOOKED_AT = 32, FAST_LEAST = 48 };
+static_assert(NUMBERS_AT + LOOKED_AT + 8 <= FAST_LEAST, "8 bytes are there from each number on");
+
+/* How many bytes are before the numbers behind these, all the header's before the tokens. */
+struct ends {
+    unsigned seq, time, recorded, body;
+};
+
+/* Bits where numbers end, the first of them taken; with it, how many bytes are before the next number. */
+static inline unsigned next_end(uint64_t *stops)
+{
+    unsigned end = (unsigned)__builtin_ctzll(*stops) + 1;
+    *stops &= *stops - 1;
+    return end;
+}
+
+static inline bool find_ends(const uint8_t *numbers, struct ends *out)
+{
+    unsigned low = (unsigned)_mm_movemask_epi8(ehi_load16(numbers));
+    unsigned high = (unsigned)_mm_movemask_epi8(ehi_load16(numbers + 16));
+    uint64_t stops = (uint32_t) ~(low | high << 16) | UINT64_C(0x7) << LOOKED_AT;
+    unsigned seq = next_end(&stops), time = next_end(&stops), recorded = next_end(&stops);
+    /* Type, S, I, and B's first or second: ends or not. */
+    unsigned small = (unsigned)(stops >> recorded) & 0x1f, body = (small & 8) != 0 ? 4 : 5;
+    *out = (struct ends){seq, time, recorded, recorded + body};
+    return (seq <= 8) & (time - seq <= 8) & (recorded - time <= 8) & (recorded <= LOOKED_AT - 5) &
+           ((small & 7) == 7) & (small > 7);
+}
+
+/* A number of 1 to 8 bytes. */
+static inline uint64_t number_at(const uint8_t *at, unsigned bytes)
+{
+    return join_sevens(ehi_get_le64(at) & UINT64_MAX >> (64 - 8 * bytes));
+}
+
+/* The header's ends, and where the record does; NULL: the plain way is to look. */
+static inline const uint8_t *fast_end(struct ehi_slice rest, struct ends *ends)
+{
+    const uint8_t *at = rest.data;
+    if (rest.length < FAST_LEAST || (at[0] & 0x80) == 0 || (at[1] & 0x80) != 0)
+        return NULL;
+    size_t bytes = (size_t)(at[0] & 0x7f) | (size_t)at[1] << 7;
+    bool usual = find_ends(at + NUMBERS_AT, ends);
+    bool fits = (bytes <= rest.length - SIZE_BYTES) & (bytes >= 4 + (size_t)ends->body);
+    return usual & fits ? at + SIZE_BYTES + bytes : NULL;
+}
+
+static inline bool fast_compressed(struct ehi_slice *rest, struct ehi_stored *out)
+{
+    struct ends e;
+    const uint8_t *end = fast_end(*rest, &e), *numbers = rest->data + NUMBERS_AT;
+    if (end == NULL)
+        return false;
+    uint64_t time_us = number_at(numbers + e.seq, e.time - e.seq);
+    int64_t delay = unzigzag(number_at(numbers + e.time, e.recorded - e.time));
+    const uint8_t *small = numbers + e.recorded;
+    unsigned more = e.body - e.recorded == 5 ? small[4] : 0;
+    out->checksum = ehi_get_le32(rest->data + SIZE_BYTES);
+    out->seq = number_at(numbers, e.seq);
+    out->time_us = (int64_t)time_us;
+    out->recorded_at_us = (int64_t)(time_us + (uint64_t)delay);
+    out->type = small[0] / 2;
+    out->flags = small[0] % 2;
+    out->subject_bytes = small[1];
+    out->id_bytes = small[2];
+    out->body_bytes = (small[3] & 0x7f) | more << 7;
+    take_compressed(rest, numbers + e.body, end, out);
+    return true;
+}
+
+static inline bool fast_pass(struct ehi_slice *rest, uint64_t *seq)
+{
+    struct ends e;
+    const uint8_t *end = fast_end(*rest, &e);
+    if (end == NULL)
+        return false;
+    *seq = number_at(rest->data + NUMBERS_AT, e.seq);
+    *rest = ehi_slice(end, rest->length - (size_t)(end - rest->data));
+    return true;
+}
+#else
+static inline bool fast_compressed(struct ehi_slice *rest, struct ehi_stored *out)
+{
+    (void)rest;
+    (void)out;
+    return false;
+}
+
+static inline bool fast_pass(struct ehi_slice *rest, uint64_t *seq)
+{
+    (void)rest;
+    (void)seq;
+    return false;
+}
+#endif
+
 bool ehi_stored_next(struct ehi_slice *rest, bool compressed, struct ehi_stored *out)
 {
-    return compressed ? next_compressed(rest, out) : next_plain(rest, out);
+    if (!compressed)
+        return next_plain(rest, out);
+    return fast_compressed(rest, out) || next_compressed(rest, out);
+}
+
+bool ehi_stored_pass(struct ehi_slice *rest, bool compressed, uint64_t *seq)
+{
+    struct ehi_stored stored;
+    if (compressed && fast_pass(rest, seq))
+        return true;
+    if (!ehi_stored_next(rest, compressed, &stored))
+        return false;
+    *seq = stored.seq;
+    return true;
 }
 
 /* -- what follows them ------------------------------------------------------------------------- */
 
+/*
+ * Pieces are copied WIDE bytes at a time: what is written behind the last one, in room that is there for it, is written over
+ * or left. What is read too much of is within the bytes that the record was found in.
+ */
+enum { WIDE = 32 };
+
 struct expanding {
-    struct reading tokens;
+    const uint8_t *next, *end, *readable;
     const uint8_t *segment;
     uint64_t offset; /* of the record */
-    uint8_t *out, *end;
+    uint8_t *out, *out_end;
 };
 
-static bool put(struct expanding *x, const uint8_t *bytes, uint64_t length)
+static __attribute__((noinline)) const uint8_t *plain_number(const uint8_t *next,
+                                                             const uint8_t *end, uint64_t *number)
 {
-    if (length > (uint64_t)(x->end - x->out))
+    struct reading r = {next, end, false};
+    *number = varint(&r);
+    return r.failed ? NULL : r.next;
+}
+
+/* Nearly all have up to 28 bits, and their last byte is found among 4. */
+static inline bool token_number(struct expanding *x, uint64_t *number)
+{
+    uint32_t word = x->readable - x->next < 4 ? UINT32_MAX : ehi_get_le32(x->next);
+    uint32_t last = ~word & 0x80808080u;
+    if ((word & 0x80) == 0) {
+        *number = word & 0x7f;
+        return ++x->next <= x->end;
+    }
+    if (last == 0) {
+        uint64_t plain;
+        const uint8_t *next = plain_number(x->next, x->end, &plain);
+        *number = plain;
+        x->next = next == NULL ? x->next : next;
+        return next != NULL;
+    }
+    unsigned bits = (unsigned)__builtin_ctz(last) + 1;
+    word &= UINT32_MAX >> (32 - bits);
+    x->next += bits / 8;
+    *number =
+        (word & 0x7f) | (word >> 1 & 0x3f80) | (word >> 2 & 0x1fc000) | (word >> 3 & 0xfe00000);
+    return x->next <= x->end;
+}
+
+static inline bool put(struct expanding *x, const uint8_t *bytes, uint64_t length)
+{
+    if (length > (uint64_t)(x->out_end - x->out))
         return false;
-    memcpy(x->out, bytes, (size_t)length);
+    if ((uint64_t)(x->readable - bytes) >= length + WIDE) {
+        for (size_t i = 0; i < length; i += WIDE)
+            memcpy(x->out + i, bytes + i, WIDE);
+    } else {
+        memcpy(x->out, bytes, (size_t)length);
+    }
     x->out += length;
     return true;
 }
 
-static bool copy(struct expanding *x, uint64_t length)
+static inline bool copy(struct expanding *x, uint64_t length)
 {
-    uint64_t distance = varint(&x->tokens);
-    return !x->tokens.failed && length <= distance &&
+    uint64_t distance;
+    return token_number(x, &distance) && length <= distance &&
            distance <= x->offset - EHI_SEGMENT_HEADER_BYTES &&
            put(x, x->segment + (x->offset - distance), length);
 }
 
-static bool put_own(struct expanding *x, uint64_t length)
+static inline bool put_own(struct expanding *x, uint64_t length)
 {
-    const uint8_t *bytes = x->tokens.next;
-    if (length > (uint64_t)(x->tokens.end - bytes))
+    const uint8_t *bytes = x->next;
+    if (length > (uint64_t)(x->end - bytes))
         return false;
-    x->tokens.next += length;
+    x->next += length;
     return put(x, bytes, length);
 }
 
-static bool expand_token(struct expanding *x)
+static inline bool expand_token(struct expanding *x)
 {
-    uint64_t number = varint(&x->tokens), length = number / 2;
-    if (x->tokens.failed || length == 0)
+    uint64_t number;
+    if (!token_number(x, &number) || number < 2)
         return false;
-    return number % 2 == 0 ? put_own(x, length) : copy(x, length);
+    return number % 2 == 0 ? put_own(x, number / 2) : copy(x, number / 2);
 }
 
+/* WIDE bytes behind out + size may be written to, too. */
 static bool expand(const struct ehi_stored *stored, const uint8_t *segment, uint8_t *out,
                    size_t size)
 {
-    struct expanding x = {
-        .tokens = {stored->tokens.data, stored->tokens.data + stored->tokens.length, false},
-        .segment = segment,
-        .offset = (uint64_t)(stored->bytes.data - segment),
-        .out = out,
-        .end = out + size};
+    struct expanding x = {.next = stored->tokens.data,
+                          .end = stored->tokens.data + stored->tokens.length,
+                          .readable = stored->readable,
+                          .segment = segment,
+                          .offset = (uint64_t)(stored->bytes.data - segment),
+                          .out = out,
+                          .out_end = out + size};
     if (x.offset < EHI_SEGMENT_HEADER_BYTES)
         return false;
-    while (x.tokens.next < x.tokens.end) {
+    while (x.next < x.end) {
         if (!expand_token(&x))
             return false;
     }
-    return x.out == x.end;
+    return x.out == x.out_end;
 }
 
 static void put_header(const struct ehi_stored *stored, uint8_t *record, size_t bytes)
@@ -230,29 +400,32 @@ static void put_header(const struct ehi_stored *stored, uint8_t *record, size_t 
     ehi_put_le32(record + EHI_REC_RESERVED, 0);
 }
 
-static int expand_into(const struct ehi_stored *stored, const uint8_t *segment,
+static int expand_into(const struct ehi_stored *stored, const uint8_t *segment, uint64_t seed,
                        struct ehi_arena *arena, struct ehi_slice *out)
 {
     size_t parts = (size_t)stored->subject_bytes + stored->id_bytes + stored->body_bytes;
     size_t bytes = (EHI_RECORD_HEADER_BYTES + parts + 7) & ~(size_t)7;
-    uint8_t *record = ehi_arena_alloc(arena, bytes);
+    uint8_t *record = ehi_arena_alloc(arena, bytes + WIDE);
     if (record == NULL)
         return ECSHIST_NO_MEMORY;
-    memset(record + bytes - 8, 0, 8); /* what pads it */
     put_header(stored, record, bytes);
+    if (!expand(stored, segment, record + EHI_RECORD_HEADER_BYTES, parts))
+        return ECSHIST_DAMAGED;
+    memset(record + EHI_RECORD_HEADER_BYTES + parts, 0, 8); /* what pads it */
+    /* Its lengths are right: they were made here. */
+    if (stored->checksum != ehi_record_checksum(record, bytes, seed))
+        return ECSHIST_DAMAGED;
     *out = ehi_slice(record, bytes);
-    return expand(stored, segment, record + EHI_RECORD_HEADER_BYTES, parts) ? ECSHIST_OK
-                                                                            : ECSHIST_DAMAGED;
+    return ECSHIST_OK;
 }
 
 int ehi_stored_expand(const struct ehi_stored *stored, const uint8_t *segment, uint64_t seed,
                       struct ehi_arena *arena, struct ehi_slice *out)
 {
-    struct ehi_slice record = stored->bytes;
-    int rc = stored->compressed ? expand_into(stored, segment, arena, &record) : ECSHIST_OK;
-    if (rc == ECSHIST_OK && !ehi_record_intact(record, seed))
-        rc = ECSHIST_DAMAGED;
-    if (rc == ECSHIST_OK)
-        *out = record;
-    return rc;
+    if (stored->compressed)
+        return expand_into(stored, segment, seed, arena, out);
+    if (!ehi_record_intact(stored->bytes, seed))
+        return ECSHIST_DAMAGED;
+    *out = stored->bytes;
+    return ECSHIST_OK;
 }

@@ -182,6 +182,17 @@ static inline unsigned separators_from(struct ehi_slice text, size_t from)
     return separators16(text.data + text.length - 16) >> (16 - left);
 }
 
+/* The separators among the 64 bytes, or as many as there are, from `from` on: 16 or more. */
+static inline uint64_t separators64(struct ehi_slice text, size_t from)
+{
+    const uint8_t *p = text.data + from;
+    size_t left = text.length - from, count = left < 64 ? left : 64;
+    uint64_t bits = (uint64_t)separators16(p + count - 16) << (count - 16);
+    for (size_t i = 0; i + 16 < count; i += 16)
+        bits |= (uint64_t)separators16(p + i) << i;
+    return bits;
+}
+
 /*
  * Where the separators are from `from` on: at most `most`. Returns how many; most + 1: there are more. By words of 64, since
  * how many of them there are in each varies less than in 16, and a branch that varies costs more than the rest.
@@ -191,10 +202,8 @@ static inline unsigned find_separators(struct ehi_slice text, size_t from, unsig
 {
     unsigned count = 0;
     for (size_t word = from; word < text.length; word += 64) {
-        size_t end = text.length - word < 64 ? text.length : word + 64;
-        uint64_t bits = 0;
-        for (size_t i = word; i < end; i += 16)
-            bits |= (uint64_t)separators_from(text, i) << (i - word);
+        uint64_t bits =
+            text.length - word >= 16 ? separators64(text, word) : separators_from(text, word);
         for (; bits != 0; bits &= bits - 1) {
             if (count == most)
                 return most + 1;
@@ -232,9 +241,18 @@ static inline size_t fast_region(const uint8_t *p)
 #define BEGINS(text, left, literal)                                                                \
     ((left) >= sizeof(literal) && memcmp(text, literal, sizeof(literal) - 1) == 0)
 
-/* The kind of what begins with this type and its slash; 0: none. */
-static inline int fast_kind(const uint8_t *type, size_t left)
+static inline bool begins_as(const uint8_t *type, size_t left, int kind)
 {
+    size_t length = kinds[kind].type_length;
+    return left > length && type[length] == '/' &&
+           ehi_same_bytes(type, (const uint8_t *)kinds[kind].type, length);
+}
+
+/* The kind of what begins with this type and its slash; 0: none, or not the one that is wanted. */
+static inline int fast_kind(const uint8_t *type, size_t left, int wanted)
+{
+    if (wanted != 0)
+        return begins_as(type, left, wanted) ? wanted : 0;
     if (BEGINS(type, left, "service-deployment/"))
         return EHI_ARN_DEPLOYMENT;
     if (BEGINS(type, left, "service-revision/"))
@@ -305,9 +323,8 @@ static inline bool parse_fast(struct ehi_slice text, int wanted, struct ehi_arn 
     size_t type = OWNER_BYTES + region + 1 + ACCOUNT_DIGITS + 1;
     if (region == 0)
         return false;
-    int kind = fast_kind(text.data + type, text.length - type);
-    if (kind == 0 || (wanted != 0 && kind != wanted) ||
-        !fast_names(text, type + kinds[kind].type_length + 1, kind, &names))
+    int kind = fast_kind(text.data + type, text.length - type, wanted);
+    if (kind == 0 || !fast_names(text, type + kinds[kind].type_length + 1, kind, &names))
         return false;
     put_arn(out, text, kind, region, &names);
     return true;
