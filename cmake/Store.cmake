@@ -12,6 +12,10 @@ set(ehi_needs_db PkgConfig::LMDB)
 set(ehi_needs PkgConfig::XXHASH PkgConfig::MSGPACK PkgConfig::LMDB
               Threads::Threads)
 
+# XXH3 is written as loops of a few rounds, which want to be unrolled.
+set_source_files_properties(${PROJECT_SOURCE_DIR}/store/base/hash.c PROPERTIES
+                            COMPILE_OPTIONS $<$<NOT:$<CONFIG:Debug>>:-O3>)
+
 function(ehi_object_library name folder sources)
     add_library(${name} OBJECT ${sources})
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/include

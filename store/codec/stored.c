@@ -294,58 +294,64 @@ struct expanding {
     uint8_t *out, *out_end;
 };
 
-static __attribute__((noinline)) const uint8_t *plain_number(const uint8_t *next,
-                                                             const uint8_t *end, uint64_t *number)
+/* A number, and what follows it; next NULL: there is none. */
+struct number {
+    const uint8_t *next;
+    uint64_t value;
+};
+
+static __attribute__((noinline)) struct number plain_number(const uint8_t *next, const uint8_t *end)
 {
     struct reading r = {next, end, false};
-    *number = varint(&r);
-    return r.failed ? NULL : r.next;
+    struct number number = {NULL, varint(&r)};
+    number.next = r.failed ? NULL : r.next;
+    return number;
 }
 
-/* Nearly all have up to 28 bits, and their last byte is found among 4. */
-static inline bool token_number(struct expanding *x, uint64_t *number)
+/* Nearly all have up to three bytes. What follows may be behind the end. */
+static inline struct number token_number(const struct expanding *x)
 {
-    uint32_t word = x->readable - x->next < 4 ? UINT32_MAX : ehi_get_le32(x->next);
-    uint32_t last = ~word & 0x80808080u;
-    if ((word & 0x80) == 0) {
-        *number = word & 0x7f;
-        return ++x->next <= x->end;
+    const uint8_t *next = x->next;
+    if (x->readable - next >= 4) {
+        uint32_t word = ehi_get_le32(next);
+        if ((word & 0x80) == 0)
+            return (struct number){next + 1, word & 0x7f};
+        uint32_t two = (word & 0x7f) | (word >> 1 & 0x3f80);
+        if ((word & 0x8000) == 0)
+            return (struct number){next + 2, two};
+        if ((word & 0x800000) == 0)
+            return (struct number){next + 3, two | (word >> 2 & 0x1fc000)};
     }
-    if (last == 0) {
-        uint64_t plain;
-        const uint8_t *next = plain_number(x->next, x->end, &plain);
-        *number = plain;
-        x->next = next == NULL ? x->next : next;
-        return next != NULL;
-    }
-    unsigned bits = (unsigned)__builtin_ctz(last) + 1;
-    word &= UINT32_MAX >> (32 - bits);
-    x->next += bits / 8;
-    *number =
-        (word & 0x7f) | (word >> 1 & 0x3f80) | (word >> 2 & 0x1fc000) | (word >> 3 & 0xfe00000);
-    return x->next <= x->end;
+    return plain_number(next, x->end);
 }
 
+/* One byte or more. */
 static inline bool put(struct expanding *x, const uint8_t *bytes, uint64_t length)
 {
     if (length > (uint64_t)(x->out_end - x->out))
         return false;
-    if ((uint64_t)(x->readable - bytes) >= length + WIDE) {
-        for (size_t i = 0; i < length; i += WIDE)
-            memcpy(x->out + i, bytes + i, WIDE);
-    } else {
-        memcpy(x->out, bytes, (size_t)length);
-    }
+    uint8_t *to = x->out;
     x->out += length;
+    if ((uint64_t)(x->readable - bytes) < length + WIDE) {
+        memcpy(to, bytes, (size_t)length);
+        return true;
+    }
+    do {
+        memcpy(to, bytes, WIDE);
+        to += WIDE;
+        bytes += WIDE;
+    } while (to < x->out);
     return true;
 }
 
 static inline bool copy(struct expanding *x, uint64_t length)
 {
-    uint64_t distance;
-    return token_number(x, &distance) && length <= distance &&
-           distance <= x->offset - EHI_SEGMENT_HEADER_BYTES &&
-           put(x, x->segment + (x->offset - distance), length);
+    struct number distance = token_number(x);
+    if (distance.next == NULL || distance.next > x->end || distance.value < length ||
+        distance.value > x->offset - EHI_SEGMENT_HEADER_BYTES)
+        return false;
+    x->next = distance.next;
+    return put(x, x->segment + (x->offset - distance.value), length);
 }
 
 static inline bool put_own(struct expanding *x, uint64_t length)
@@ -359,10 +365,11 @@ static inline bool put_own(struct expanding *x, uint64_t length)
 
 static inline bool expand_token(struct expanding *x)
 {
-    uint64_t number;
-    if (!token_number(x, &number) || number < 2)
+    struct number token = token_number(x);
+    if (token.next == NULL || token.next > x->end || token.value < 2)
         return false;
-    return number % 2 == 0 ? put_own(x, number / 2) : copy(x, number / 2);
+    x->next = token.next;
+    return token.value % 2 == 0 ? put_own(x, token.value / 2) : copy(x, token.value / 2);
 }
 
 /* WIDE bytes behind out + size may be written to, too. */

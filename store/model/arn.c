@@ -193,24 +193,38 @@ static inline uint64_t separators64(struct ehi_slice text, size_t from)
     return bits;
 }
 
-/*
- * Where the separators are from `from` on: at most `most`. Returns how many; most + 1: there are more. By words of 64, since
- * how many of them there are in each varies less than in 16, and a branch that varies costs more than the rest.
- */
-static inline unsigned find_separators(struct ehi_slice text, size_t from, unsigned most,
-                                       uint8_t *at)
+/* At most two, wherever they are. Returns how many; 3: there are more. */
+static unsigned find_far(struct ehi_slice text, size_t from, uint8_t at[2])
 {
     unsigned count = 0;
     for (size_t word = from; word < text.length; word += 64) {
         uint64_t bits =
             text.length - word >= 16 ? separators64(text, word) : separators_from(text, word);
         for (; bits != 0; bits &= bits - 1) {
-            if (count == most)
-                return most + 1;
+            if (count == 2)
+                return 3;
             at[count++] = (uint8_t)(word + (unsigned)__builtin_ctzll(bits));
         }
     }
     return count;
+}
+
+/*
+ * The same. By words of 64, since how many of them there are in each varies less than in 16, and a branch that varies costs more
+ * than the rest.
+ */
+static inline unsigned find_separators(struct ehi_slice text, size_t from, uint8_t at[2])
+{
+    if (text.length - from < 16 || text.length - from > 64)
+        return find_far(text, from, at);
+    uint64_t first = separators64(text, from), second = first & (first - 1);
+    if (first == 0)
+        return 0;
+    at[0] = (uint8_t)(from + (unsigned)__builtin_ctzll(first));
+    if (second == 0)
+        return 1;
+    at[1] = (uint8_t)(from + (unsigned)__builtin_ctzll(second));
+    return (second & (second - 1)) == 0 ? 2 : 3;
 }
 
 static inline bool twelve_digits(const uint8_t *p)
@@ -274,7 +288,7 @@ static inline bool fast_names(struct ehi_slice text, size_t start, int kind, str
 {
     uint8_t slash[2] = {0, 0};
     unsigned more = (unsigned)kinds[kind].has_service + kinds[kind].has_id;
-    if (find_separators(text, start, more, slash) != more)
+    if (find_separators(text, start, slash) != more)
         return false;
     out->start = start;
     out->end[0] = more > 0 ? slash[0] : text.length;
