@@ -4,8 +4,6 @@
 #include <ecshist/limits.h>
 #include <ecshist/query.h>
 
-enum { DEFAULT_THRESHOLD_PERCENT = 50 };
-
 static int is_required(struct ehi_reader *r, const struct ehi_place *outer, int key)
 {
     struct ehi_place at = {outer, key, 0};
@@ -199,10 +197,8 @@ static int configuration_member(struct ehi_reader *r, const struct ehi_place *at
 
 void ehi_configuration_default(struct ehi_configuration *out)
 {
-    ehi_clear(out, sizeof(*out));
-    out->reset_on_healthy = true;
-    out->threshold_type = EHI_BOUNDED_PERCENT;
-    out->threshold_value = DEFAULT_THRESHOLD_PERCENT;
+    *out = (struct ehi_configuration){.alarm_count = 0};
+    ehi_configuration_fill(out);
 }
 
 int ehi_read_configuration(struct ehi_reader *r, const struct ehi_place *at,

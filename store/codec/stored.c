@@ -181,6 +181,9 @@ static inline unsigned next_end(uint64_t *stops)
     return end;
 }
 
+/* A bit for 01111, 10111 and 11111: which of type, S, I, and B's bytes are ends, the first in the lowest bit. */
+#define USUAL_ENDS UINT32_C(0x80808000)
+
 static inline bool find_ends(const uint8_t *numbers, struct ends *out)
 {
     unsigned low = (unsigned)_mm_movemask_epi8(ehi_load16(numbers));
@@ -190,8 +193,8 @@ static inline bool find_ends(const uint8_t *numbers, struct ends *out)
     /* Type, S, I, and B's first or second: ends or not. */
     unsigned small = (unsigned)(stops >> recorded) & 0x1f, body = (small & 8) != 0 ? 4 : 5;
     *out = (struct ends){seq, time, recorded, recorded + body};
-    return (seq <= 8) & (time - seq <= 8) & (recorded - time <= 8) & (recorded <= LOOKED_AT - 5) &
-           ((small & 7) == 7) & (small > 7);
+    bool short_ones = ((seq - 1) | (time - seq - 1) | (recorded - time - 1)) < 8;
+    return short_ones & (recorded <= LOOKED_AT - 5) & (USUAL_ENDS >> small & 1);
 }
 
 /* A number of 1 to 8 bytes. */
@@ -282,13 +285,13 @@ bool ehi_stored_pass(struct ehi_slice *rest, bool compressed, uint64_t *seq)
 /* -- what follows them ------------------------------------------------------------------------- */
 
 /*
- * Pieces are copied WIDE bytes at a time: what is written behind the last one, in room that is there for it, is written over
- * or left. What is read too much of is within the bytes that the record was found in.
+ * Pieces are copied WIDE bytes at a time, where as many are there behind the record. What is written behind a piece is written
+ * over, or is in room that is there for it.
  */
 enum { WIDE = 32 };
 
 struct expanding {
-    const uint8_t *next, *end, *readable;
+    const uint8_t *next, *end;
     const uint8_t *segment;
     uint64_t offset; /* of the record */
     uint8_t *out, *out_end;
@@ -309,10 +312,10 @@ static __attribute__((noinline)) struct number plain_number(const uint8_t *next,
 }
 
 /* Nearly all have up to three bytes. What follows may be behind the end. */
-static inline struct number token_number(const struct expanding *x)
+static inline struct number token_number(const struct expanding *x, bool wide)
 {
     const uint8_t *next = x->next;
-    if (x->readable - next >= 4) {
+    if (wide) {
         uint32_t word = ehi_get_le32(next);
         if ((word & 0x80) == 0)
             return (struct number){next + 1, word & 0x7f};
@@ -326,13 +329,13 @@ static inline struct number token_number(const struct expanding *x)
 }
 
 /* One byte or more. */
-static inline bool put(struct expanding *x, const uint8_t *bytes, uint64_t length)
+static inline bool put(struct expanding *x, const uint8_t *bytes, uint64_t length, bool wide)
 {
     if (length > (uint64_t)(x->out_end - x->out))
         return false;
     uint8_t *to = x->out;
     x->out += length;
-    if ((uint64_t)(x->readable - bytes) < length + WIDE) {
+    if (!wide) {
         memcpy(to, bytes, (size_t)length);
         return true;
     }
@@ -344,52 +347,61 @@ static inline bool put(struct expanding *x, const uint8_t *bytes, uint64_t lengt
     return true;
 }
 
-static inline bool copy(struct expanding *x, uint64_t length)
+static inline bool copy(struct expanding *x, uint64_t length, bool wide)
 {
-    struct number distance = token_number(x);
+    struct number distance = token_number(x, wide);
     if (distance.next == NULL || distance.next > x->end || distance.value < length ||
         distance.value > x->offset - EHI_SEGMENT_HEADER_BYTES)
         return false;
     x->next = distance.next;
-    return put(x, x->segment + (x->offset - distance.value), length);
+    return put(x, x->segment + (x->offset - distance.value), length, wide);
 }
 
-static inline bool put_own(struct expanding *x, uint64_t length)
+static inline bool put_own(struct expanding *x, uint64_t length, bool wide)
 {
     const uint8_t *bytes = x->next;
     if (length > (uint64_t)(x->end - bytes))
         return false;
     x->next += length;
-    return put(x, bytes, length);
+    return put(x, bytes, length, wide);
 }
 
-static inline bool expand_token(struct expanding *x)
+static inline bool expand_token(struct expanding *x, bool wide)
 {
-    struct number token = token_number(x);
+    struct number token = token_number(x, wide);
     if (token.next == NULL || token.next > x->end || token.value < 2)
         return false;
     x->next = token.next;
-    return token.value % 2 == 0 ? put_own(x, token.value / 2) : copy(x, token.value / 2);
+    uint64_t length = token.value / 2;
+    return token.value % 2 == 0 ? put_own(x, length, wide) : copy(x, length, wide);
+}
+
+static inline bool expand_tokens(struct expanding x, bool wide)
+{
+    while (x.next < x.end) {
+        if (!expand_token(&x, wide))
+            return false;
+    }
+    return x.out == x.out_end;
 }
 
 /* WIDE bytes behind out + size may be written to, too. */
 static bool expand(const struct ehi_stored *stored, const uint8_t *segment, uint8_t *out,
                    size_t size)
 {
-    struct expanding x = {.next = stored->tokens.data,
-                          .end = stored->tokens.data + stored->tokens.length,
-                          .readable = stored->readable,
-                          .segment = segment,
-                          .offset = (uint64_t)(stored->bytes.data - segment),
-                          .out = out,
-                          .out_end = out + size};
+    const uint8_t *end = stored->tokens.data + stored->tokens.length;
+    const struct expanding x = {.next = stored->tokens.data,
+                                .end = end,
+                                .segment = segment,
+                                .offset = (uint64_t)(stored->bytes.data - segment),
+                                .out = out,
+                                .out_end = out + size};
     if (x.offset < EHI_SEGMENT_HEADER_BYTES)
         return false;
-    while (x.next < x.end) {
-        if (!expand_token(&x))
-            return false;
-    }
-    return x.out == x.out_end;
+    /* No piece ends behind the record. */
+    if (stored->readable - end >= WIDE)
+        return expand_tokens(x, true);
+    return expand_tokens(x, false);
 }
 
 static void put_header(const struct ehi_stored *stored, uint8_t *record, size_t bytes)

@@ -344,11 +344,18 @@ static inline bool parse_fast(struct ehi_slice text, int wanted, struct ehi_arn 
     return true;
 }
 
-static bool ends_in_name(struct ehi_slice text, size_t from)
+/* From there on; what is before it is FAST_LEAST bytes or more, with it. */
+static inline bool ends_in_name(struct ehi_slice text, size_t from)
 {
-    unsigned wrong = 0;
-    for (size_t i = from; i < text.length; i += 16)
-        wrong |= separators_from(text, i);
+    size_t count = text.length - from;
+    const uint8_t *end = text.data + text.length;
+    if (count <= 32) {
+        uint64_t wrong = (uint64_t)separators16(end - 32) | (uint64_t)separators16(end - 16) << 16;
+        return wrong >> (32 - count) == 0;
+    }
+    uint64_t wrong = 0;
+    for (size_t i = from; i < text.length; i += 64)
+        wrong |= text.length - i >= 16 ? separators64(text, i) : separators_from(text, i);
     return wrong == 0;
 }
 
@@ -373,30 +380,22 @@ static bool ends_in_name(struct ehi_slice text, size_t from)
 
 #endif
 
-/* Goes over the part, if it stands at *at. */
-static inline bool pass(struct ehi_slice text, size_t *at, const void *part, size_t length)
-{
-    if (text.length - *at < length || !ehi_same_bytes(text.data + *at, part, length))
-        return false;
-    *at += length;
-    return true;
-}
-
 bool ehi_arn_is_sibling(struct ehi_slice text, enum ehi_arn_kind kind, const struct ehi_arn *of)
 {
     const struct ehi_slice *last = kinds[kind].has_service ? &of->service : &of->cluster;
+    const uint8_t *type = (const uint8_t *)kinds[kind].type, *at = text.data;
     if (text.length < FAST_LEAST || text.length >= FAST_MOST || last->length == 0)
         return false;
     const uint8_t *owner_end = of->account.data + ACCOUNT_DIGITS + 1;
     const uint8_t *names = of->cluster.data - 1; /* with its slash */
-    size_t at = 0;
-    if (!pass(text, &at, of->text.data, (size_t)(owner_end - of->text.data)) ||
-        !pass(text, &at, kinds[kind].type, kinds[kind].type_length) ||
-        !pass(text, &at, names, (size_t)(last->data + last->length - names)) ||
-        !pass(text, &at, "/", 1))
+    size_t owner = (size_t)(owner_end - of->text.data), type_length = kinds[kind].type_length;
+    size_t named = (size_t)(last->data + last->length - names);
+    size_t id_at = owner + type_length + named + 1;
+    if (text.length <= id_at || text.length - id_at > ECSHIST_MAX_RESOURCE_ID_BYTES ||
+        !ehi_same_bytes(at, of->text.data, owner) || !ehi_same_bytes(at + owner, type, type_length))
         return false;
-    size_t id = text.length - at;
-    return id > 0 && id <= ECSHIST_MAX_RESOURCE_ID_BYTES && ends_in_name(text, at);
+    at += owner + type_length;
+    return ehi_same_bytes(at, names, named) && at[named] == '/' && ends_in_name(text, id_at);
 }
 
 /* -- both -------------------------------------------------------------------------------------- */
@@ -431,11 +430,10 @@ int ehi_arn_parse(struct ehi_slice text, struct ehi_arn *out, struct ecshist_err
     return ECSHIST_OK;
 }
 
-int ehi_arn_parse_as(enum ehi_arn_kind kind, struct ehi_slice text, struct ehi_arn *out,
-                     struct ecshist_error *error)
+static __attribute__((noinline)) int parse_slowly_as(enum ehi_arn_kind kind, struct ehi_slice text,
+                                                     struct ehi_arn *out,
+                                                     struct ecshist_error *error)
 {
-    if (parse_fast(text, (int)kind, out))
-        return ECSHIST_OK;
     if (text.length > ECSHIST_MAX_ARN_BYTES)
         return too_long(error);
     struct ehi_arn arn;
@@ -447,6 +445,12 @@ int ehi_arn_parse_as(enum ehi_arn_kind kind, struct ehi_slice text, struct ehi_a
                         EHI_FMT(text));
     *out = arn;
     return ECSHIST_OK;
+}
+
+int ehi_arn_parse_as(enum ehi_arn_kind kind, struct ehi_slice text, struct ehi_arn *out,
+                     struct ecshist_error *error)
+{
+    return parse_fast(text, (int)kind, out) ? ECSHIST_OK : parse_slowly_as(kind, text, out, error);
 }
 
 bool ehi_arn_same_cluster(const struct ehi_arn *a, const struct ehi_arn *b)
