@@ -5,6 +5,7 @@
 #include "codec/compress.h"
 
 #include "base/hash.h"
+#include "base/scan.h"
 #include "codec/format.h"
 
 #include <stdlib.h>
@@ -26,8 +27,10 @@ struct ehi_compressor {
     struct {
         uint32_t offset, tag;
     } texts[SLOTS];
-    /* By the hash of 8 bytes of a document. */
-    uint32_t grams[SLOTS];
+    /* By the hash of 8 bytes of a document, likewise: so what is another 8 bytes is told without a look at the segment. */
+    struct gram {
+        uint32_t offset, tag;
+    } grams[SLOTS];
 };
 
 struct ehi_compressor *ehi_compressor_new(void)
@@ -106,17 +109,31 @@ static size_t common(const uint8_t *a, const uint8_t *b, size_t most)
     return length;
 }
 
-static uint32_t *gram_slot(const struct writing *w, const uint8_t *bytes)
+static uint64_t gram_hash(const uint8_t *bytes)
 {
-    return &w->compressor->grams[load64(bytes) * UINT64_C(0x9E3779B185EBCA87) >> 51];
+    return load64(bytes) * UINT64_C(0x9E3779B185EBCA87);
 }
 
-static_assert(SLOTS == 1 << (64 - 51), "the hash of 8 bytes is a slot's number");
+/* The highest bits say where, the next ones are the tag. */
+enum { SLOT_BITS = 13 };
+static_assert(SLOTS == 1 << SLOT_BITS, "the hash of 8 bytes has a slot's number");
+
+static struct gram *gram_slot(const struct writing *w, uint64_t hash)
+{
+    return &w->compressor->grams[hash >> (64 - SLOT_BITS)];
+}
+
+static uint32_t gram_tag(uint64_t hash)
+{
+    return (uint32_t)(hash >> (32 - SLOT_BITS));
+}
 
 static void remember_grams(struct writing *w, const uint8_t *bytes, size_t length, uint64_t offset)
 {
-    for (size_t i = 0; i + GRAM <= length; i += GRAM_STEP)
-        *gram_slot(w, bytes + i) = (uint32_t)(offset + i);
+    for (size_t i = 0; i + GRAM <= length; i += GRAM_STEP) {
+        uint64_t hash = gram_hash(bytes + i);
+        *gram_slot(w, hash) = (struct gram){(uint32_t)(offset + i), gram_tag(hash)};
+    }
 }
 
 /* Writes what is left before `end`; now it is known where the texts in it stand. */
@@ -156,7 +173,7 @@ static bool put_text(struct writing *w, size_t at, size_t length)
     uint32_t offset = w->compressor->texts[slot].offset;
     if (offset != 0 && w->compressor->texts[slot].tag == tag) {
         const uint8_t *bytes = source(w, offset, &room);
-        if (room >= length && memcmp(bytes, w->plain + at, length) == 0) {
+        if (room >= length && ehi_same_bytes(bytes, w->plain + at, length)) {
             put_copy(w, at, length, offset);
             return true;
         }
@@ -184,8 +201,11 @@ static size_t text_at(const struct writing *w, size_t at, size_t *head)
 /* What an earlier document has from here on, and before: at least LEAST_COPY bytes of it. */
 static bool put_shared(struct writing *w, size_t at)
 {
-    uint32_t *slot = gram_slot(w, w->plain + at);
-    uint64_t offset = *slot;
+    uint64_t hash = gram_hash(w->plain + at);
+    const struct gram *slot = gram_slot(w, hash);
+    if (slot->tag != gram_tag(hash))
+        return false;
+    uint64_t offset = slot->offset;
     size_t room, before = 0;
     const uint8_t *bytes = source(w, offset, &room);
     if (room < GRAM || load64(bytes) != load64(w->plain + at))
@@ -284,14 +304,17 @@ int ehi_record_compress(struct ehi_compressor *compressor, const uint8_t *segmen
     size_t subject = ehi_get_le16(record.data + EHI_REC_SUBJECT_BYTES);
     size_t id = ehi_get_le16(record.data + EHI_REC_ID_BYTES);
     size_t body = ehi_get_le32(record.data + EHI_REC_BODY_BYTES);
-    struct writing w = {.compressor = compressor,
-                        .segment = segment,
-                        .buffer_offset = buffer_offset,
-                        .buffer = buffer,
-                        .record_offset = buffer_offset + buffer->length,
-                        .plain = record.data + EHI_RECORD_HEADER_BYTES,
-                        .length = subject + id + body,
-                        .document = body >= LEAST_DOCUMENT};
+    struct writing w; /* not all of it is to be zero: it has room for what is pending */
+    w.compressor = compressor;
+    w.segment = segment;
+    w.buffer_offset = buffer_offset;
+    w.buffer = buffer;
+    w.record_offset = buffer_offset + buffer->length;
+    w.plain = record.data + EHI_RECORD_HEADER_BYTES;
+    w.length = subject + id + body;
+    w.literal_from = 0;
+    w.document = body >= LEAST_DOCUMENT;
+    w.pending_count = 0;
     begin_record(&w, record);
     if (subject >= LEAST_TEXT)
         (void)put_text(&w, 0, subject);
