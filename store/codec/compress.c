@@ -64,13 +64,25 @@ struct writing {
     unsigned pending_count;
 };
 
-static void put_varint(struct ehi_buffer *out, uint64_t number)
+/* Where it ends. */
+static inline uint8_t *varint_at(uint8_t *at, uint64_t number)
 {
     while (number >= 0x80) {
-        out->data[out->length++] = (uint8_t)(number | 0x80);
+        *at++ = (uint8_t)(number | 0x80);
         number >>= 7;
     }
-    out->data[out->length++] = (uint8_t)number;
+    *at++ = (uint8_t)number;
+    return at;
+}
+
+static inline uint8_t *buffer_end(const struct ehi_buffer *buffer)
+{
+    return buffer->data + buffer->length;
+}
+
+static inline void set_end(struct ehi_buffer *buffer, const uint8_t *end)
+{
+    buffer->length = (size_t)(end - buffer->data);
 }
 
 /* The bytes at an offset of the segment, and how many are known from there on. Offsets are never 0. */
@@ -142,10 +154,10 @@ static void put_literal(struct writing *w, size_t end)
     size_t from = w->literal_from, length = end - from;
     if (length == 0)
         return;
-    put_varint(w->buffer, (uint64_t)length * 2);
-    uint64_t offset = w->buffer_offset + w->buffer->length;
-    memcpy(w->buffer->data + w->buffer->length, w->plain + from, length);
-    w->buffer->length += length;
+    uint8_t *at = varint_at(buffer_end(w->buffer), (uint64_t)length * 2);
+    uint64_t offset = w->buffer_offset + (uint64_t)(at - w->buffer->data);
+    memcpy(at, w->plain + from, length);
+    set_end(w->buffer, at + length);
     for (unsigned i = 0; i < w->pending_count; i++) {
         const struct pending *p = &w->pending[i];
         w->compressor->texts[p->slot].offset = (uint32_t)(offset + p->at - from);
@@ -159,8 +171,8 @@ static void put_literal(struct writing *w, size_t end)
 static void put_copy(struct writing *w, size_t at, size_t length, uint64_t offset)
 {
     put_literal(w, at);
-    put_varint(w->buffer, (uint64_t)length * 2 + 1);
-    put_varint(w->buffer, w->record_offset - offset);
+    uint8_t *end = varint_at(buffer_end(w->buffer), (uint64_t)length * 2 + 1);
+    set_end(w->buffer, varint_at(end, w->record_offset - offset));
     w->literal_from = at + length;
 }
 
@@ -189,6 +201,8 @@ static size_t text_at(const struct writing *w, size_t at, size_t *head)
     uint8_t first = w->plain[at];
     size_t length = 0;
     *head = 1;
+    if (first < 0xa0) /* nearly all that are within a text */
+        return 0;
     if (first == 0xd9 && at + 1 < w->length) {
         *head = 2;
         length = w->plain[at + 1];
@@ -268,22 +282,20 @@ static uint64_t zigzag(int64_t number)
 /* How long it becomes is put in at the end: in as many bytes as the longest would take. */
 static void begin_record(struct writing *w, struct ehi_slice record)
 {
-    struct ehi_buffer *out = w->buffer;
     const uint8_t *from = record.data;
-    int64_t time_us = (int64_t)ehi_get_le64(from + EHI_REC_TIME);
+    uint64_t time_us = ehi_get_le64(from + EHI_REC_TIME);
+    uint64_t delay_us = ehi_get_le64(from + EHI_REC_RECORDED_AT) - time_us;
+    unsigned ignored = ehi_get_le16(from + EHI_REC_FLAGS) & 1u;
     w->size_bytes = record.length + EHI_COMPRESSED_MORE_BYTES < 1 << 14 ? 2 : 4;
-    out->length += w->size_bytes;
-    memcpy(out->data + out->length, from + EHI_REC_CHECKSUM, 4);
-    out->length += 4;
-    put_varint(out, ehi_get_le64(from + EHI_REC_SEQ));
-    put_varint(out, (uint64_t)time_us);
-    put_varint(out,
-               zigzag((int64_t)(ehi_get_le64(from + EHI_REC_RECORDED_AT) - (uint64_t)time_us)));
-    put_varint(out,
-               ehi_get_le16(from + EHI_REC_TYPE) * 2u + (ehi_get_le16(from + EHI_REC_FLAGS) & 1u));
-    put_varint(out, ehi_get_le16(from + EHI_REC_SUBJECT_BYTES));
-    put_varint(out, ehi_get_le16(from + EHI_REC_ID_BYTES));
-    put_varint(out, ehi_get_le32(from + EHI_REC_BODY_BYTES));
+    uint8_t *at = buffer_end(w->buffer) + w->size_bytes;
+    memcpy(at, from + EHI_REC_CHECKSUM, 4);
+    at = varint_at(at + 4, ehi_get_le64(from + EHI_REC_SEQ));
+    at = varint_at(at, time_us);
+    at = varint_at(at, zigzag((int64_t)delay_us));
+    at = varint_at(at, ehi_get_le16(from + EHI_REC_TYPE) * 2u + ignored);
+    at = varint_at(at, ehi_get_le16(from + EHI_REC_SUBJECT_BYTES));
+    at = varint_at(at, ehi_get_le16(from + EHI_REC_ID_BYTES));
+    set_end(w->buffer, varint_at(at, ehi_get_le32(from + EHI_REC_BODY_BYTES)));
 }
 
 static void end_record(const struct writing *w)
