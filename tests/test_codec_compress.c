@@ -75,12 +75,33 @@ static size_t put(struct ehi_slice record)
     return segment.length - at;
 }
 
+static bool get_from(struct ehi_slice bytes, size_t at, struct ehi_slice *out)
+{
+    struct ehi_slice rest = ehi_slice(bytes.data + at, bytes.length - at), passed = rest;
+    struct ehi_stored stored;
+    uint64_t seq;
+    bool there = ehi_stored_next(&rest, true, &stored);
+    cr_assert_eq(ehi_stored_pass(&passed, true, &seq), there);
+    cr_assert(passed.data == rest.data && passed.length == rest.length);
+    if (!there)
+        return false;
+    cr_assert_eq(seq, stored.seq);
+    return ehi_stored_expand(&stored, bytes.data, SEED, &arena, out) == ECSHIST_OK;
+}
+
+/* With nothing behind it, and with so much that more than it may be looked at at once: it comes to the same. */
 static bool get(size_t at, struct ehi_slice *out)
 {
-    struct ehi_slice rest = ehi_slice(segment.data + at, segment.length - at);
-    struct ehi_stored stored;
-    return ehi_stored_next(&rest, true, &stored) &&
-           ehi_stored_expand(&stored, segment.data, SEED, &arena, out) == ECSHIST_OK;
+    struct ehi_slice other;
+    struct ehi_buffer longer = {0};
+    bool there = get_from(ehi_buffer_slice(&segment), at, out);
+    cr_assert_eq(ehi_buffer_append(&longer, segment.data, segment.length), ECSHIST_OK);
+    for (unsigned i = 0; i < 64; i++)
+        cr_assert_eq(ehi_buffer_append(&longer, i < 8 ? "\0" : "\xff", 1), ECSHIST_OK);
+    cr_assert_eq(get_from(ehi_buffer_slice(&longer), at, &other), there);
+    cr_assert(!there || ehi_slice_equal(*out, other));
+    ehi_buffer_free(&longer);
+    return there;
 }
 
 /* What verify finds wrong with it, NULL: nothing. */
