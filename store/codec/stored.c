@@ -212,7 +212,7 @@ static inline const uint8_t *fast_end(struct ehi_slice rest, struct ends *ends)
     size_t bytes = (size_t)(at[0] & 0x7f) | (size_t)at[1] << 7;
     bool usual = find_ends(at + NUMBERS_AT, ends);
     bool fits = (bytes <= rest.length - SIZE_BYTES) & (bytes >= 4 + (size_t)ends->body);
-    return usual & fits ? at + SIZE_BYTES + bytes : NULL;
+    return usual && fits ? at + SIZE_BYTES + bytes : NULL;
 }
 
 static inline bool fast_compressed(struct ehi_slice *rest, struct ehi_stored *out)
