@@ -263,7 +263,8 @@ static inline bool begins_as(const uint8_t *type, size_t left, int kind)
 }
 
 /* The kind of what begins with this type and its slash; 0: none, or not the one that is wanted. */
-static inline int fast_kind(const uint8_t *type, size_t left, int wanted)
+static inline __attribute__((always_inline)) int fast_kind(const uint8_t *type, size_t left,
+                                                           int wanted)
 {
     if (wanted != 0)
         return begins_as(type, left, wanted) ? wanted : 0;
@@ -284,7 +285,8 @@ struct names {
 };
 
 /* From `start` on: one, and another one behind each slash. None is empty, and the id is not too long. */
-static inline bool fast_names(struct ehi_slice text, size_t start, int kind, struct names *out)
+static inline __attribute__((always_inline)) bool fast_names(struct ehi_slice text, size_t start,
+                                                             int kind, struct names *out)
 {
     uint8_t slash[2] = {0, 0};
     unsigned more = (unsigned)kinds[kind].has_service + kinds[kind].has_id;
@@ -309,8 +311,9 @@ static inline void put_slice(struct ehi_slice *out, const uint8_t *p, size_t fro
 }
 
 /* All at once, each field once: what is copied right after it was written in pieces stalls. */
-static inline void put_arn(struct ehi_arn *out, struct ehi_slice text, int kind, size_t region,
-                           const struct names *names)
+static inline __attribute__((always_inline)) void put_arn(struct ehi_arn *out,
+                                                          struct ehi_slice text, int kind,
+                                                          size_t region, const struct names *names)
 {
     const uint8_t *p = text.data;
     size_t account = OWNER_BYTES + region + 1;
@@ -328,7 +331,8 @@ static inline void put_arn(struct ehi_arn *out, struct ehi_slice text, int kind,
 }
 
 /* `wanted`: a kind, 0 for any. Where it returns false, nothing was done. */
-static inline bool parse_fast(struct ehi_slice text, int wanted, struct ehi_arn *out)
+static inline __attribute__((always_inline)) bool parse_fast(struct ehi_slice text, int wanted,
+                                                             struct ehi_arn *out)
 {
     struct names names;
     if (text.length < FAST_LEAST || text.length >= FAST_MOST)
@@ -380,7 +384,8 @@ static bool ends_in_name(struct ehi_slice text, size_t from)
 
 #endif
 
-bool ehi_arn_is_sibling(struct ehi_slice text, enum ehi_arn_kind kind, const struct ehi_arn *of)
+static inline __attribute__((always_inline)) bool
+is_sibling(struct ehi_slice text, enum ehi_arn_kind kind, const struct ehi_arn *of)
 {
     const struct ehi_slice *last = kinds[kind].has_service ? &of->service : &of->cluster;
     const uint8_t *type = (const uint8_t *)kinds[kind].type, *at = text.data;
@@ -396,6 +401,13 @@ bool ehi_arn_is_sibling(struct ehi_slice text, enum ehi_arn_kind kind, const str
         return false;
     at += owner + type_length;
     return ehi_same_bytes(at, names, named) && at[named] == '/' && ends_in_name(text, id_at);
+}
+
+bool ehi_arn_is_sibling(struct ehi_slice text, enum ehi_arn_kind kind, const struct ehi_arn *of)
+{
+    if (kind == EHI_ARN_REVISION)
+        return is_sibling(text, EHI_ARN_REVISION, of);
+    return is_sibling(text, kind, of);
 }
 
 /* -- both -------------------------------------------------------------------------------------- */
@@ -447,10 +459,23 @@ static __attribute__((noinline)) int parse_slowly_as(enum ehi_arn_kind kind, str
     return ECSHIST_OK;
 }
 
+/* What subjects mostly are have a copy each, in which all of their kind is known when it is compiled. */
+static inline bool parse_usual(enum ehi_arn_kind kind, struct ehi_slice text, struct ehi_arn *out)
+{
+    switch (kind) {
+    case EHI_ARN_DEPLOYMENT:
+        return parse_fast(text, EHI_ARN_DEPLOYMENT, out);
+    case EHI_ARN_REVISION:
+        return parse_fast(text, EHI_ARN_REVISION, out);
+    default:
+        return parse_fast(text, (int)kind, out);
+    }
+}
+
 int ehi_arn_parse_as(enum ehi_arn_kind kind, struct ehi_slice text, struct ehi_arn *out,
                      struct ecshist_error *error)
 {
-    return parse_fast(text, (int)kind, out) ? ECSHIST_OK : parse_slowly_as(kind, text, out, error);
+    return parse_usual(kind, text, out) ? ECSHIST_OK : parse_slowly_as(kind, text, out, error);
 }
 
 bool ehi_arn_same_cluster(const struct ehi_arn *a, const struct ehi_arn *b)
