@@ -12,11 +12,17 @@ set(ehi_needs_db PkgConfig::LMDB)
 set(ehi_needs PkgConfig::XXHASH PkgConfig::MSGPACK PkgConfig::LMDB
               Threads::Threads)
 
+# Where all events go through: loops of a few rounds (XXH3's, ARNs, tokens) want to be unrolled.
+set(ehi_hot_folders base model codec log api)
+
 function(ehi_object_library name folder sources)
     add_library(${name} OBJECT ${sources})
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/include
                                                ${PROJECT_SOURCE_DIR}/store)
     target_link_libraries(${name} PRIVATE ${ehi_needs_${folder}} Threads::Threads)
+    if(folder IN_LIST ehi_hot_folders)
+        target_compile_options(${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O3>)
+    endif()
 endfunction()
 
 # ehi_<folder>: for the library. ehi_<folder>_internal: the same for tests and fuzzers, with hooks.

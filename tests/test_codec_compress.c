@@ -75,12 +75,33 @@ static size_t put(struct ehi_slice record)
     return segment.length - at;
 }
 
+static bool get_from(struct ehi_slice bytes, size_t at, struct ehi_slice *out)
+{
+    struct ehi_slice rest = ehi_slice(bytes.data + at, bytes.length - at), passed = rest;
+    struct ehi_stored stored;
+    uint64_t seq;
+    bool there = ehi_stored_next(&rest, true, &stored);
+    cr_assert_eq(ehi_stored_pass(&passed, true, &seq), there);
+    cr_assert(passed.data == rest.data && passed.length == rest.length);
+    if (!there)
+        return false;
+    cr_assert_eq(seq, stored.seq);
+    return ehi_stored_expand(&stored, bytes.data, SEED, &arena, out) == ECSHIST_OK;
+}
+
+/* With nothing behind it, and with so much that more than it may be looked at at once: it comes to the same. */
 static bool get(size_t at, struct ehi_slice *out)
 {
-    struct ehi_slice rest = ehi_slice(segment.data + at, segment.length - at);
-    struct ehi_stored stored;
-    return ehi_stored_next(&rest, true, &stored) &&
-           ehi_stored_expand(&stored, segment.data, SEED, &arena, out) == ECSHIST_OK;
+    struct ehi_slice other;
+    struct ehi_buffer longer = {0};
+    bool there = get_from(ehi_buffer_slice(&segment), at, out);
+    cr_assert_eq(ehi_buffer_append(&longer, segment.data, segment.length), ECSHIST_OK);
+    for (unsigned i = 0; i < 64; i++)
+        cr_assert_eq(ehi_buffer_append(&longer, i < 8 ? "\0" : "\xff", 1), ECSHIST_OK);
+    cr_assert_eq(get_from(ehi_buffer_slice(&longer), at, &other), there);
+    cr_assert(!there || ehi_slice_equal(*out, other));
+    ehi_buffer_free(&longer);
+    return there;
 }
 
 /* What verify finds wrong with it, NULL: nothing. */
@@ -256,6 +277,71 @@ Test(codec_compress, tokens_that_are_right)
     cr_assert(get(at, &made));
     cr_assert_arr_eq(made.data + EHI_RECORD_HEADER_BYTES, "abc--ghij", 9);
     ehi_arena_free(&other);
+}
+
+static void put_number(struct ehi_buffer *out, uint64_t number, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i++, number = i < 10 ? number >> 7 : 0) {
+        uint8_t byte = (uint8_t)((number & 0x7f) | (i + 1 < bytes ? 0x80 : 0));
+        cr_assert_eq(ehi_buffer_append(out, &byte, 1), ECSHIST_OK);
+    }
+}
+
+/* Size, seq, time, delay, type, S, I and B: in their order. */
+enum { NUMBERS = 8 };
+static const uint64_t header_numbers[NUMBERS] = {0, 300, 1700000000000000, 2000, 9, 100, 5, 90};
+static const unsigned least_bytes[NUMBERS] = {2, 2, 8, 2, 1, 1, 1, 1};
+
+static void make_header(struct ehi_buffer *out, const unsigned bytes[NUMBERS])
+{
+    size_t length = 4 + 3; /* the checksum, and tokens */
+    out->length = 0;
+    for (unsigned i = 1; i < NUMBERS; i++)
+        length += bytes[i];
+    put_number(out, length, bytes[0]);
+    cr_assert_eq(ehi_buffer_append(out, "\1\2\3\4", 4), ECSHIST_OK);
+    for (unsigned i = 1; i < NUMBERS; i++)
+        put_number(out, header_numbers[i], bytes[i]);
+    cr_assert_eq(ehi_buffer_append(out, "abc", 3), ECSHIST_OK);
+}
+
+static void expect_header(const struct ehi_buffer *header, size_t more, bool wanted)
+{
+    struct ehi_buffer bytes = {0};
+    struct ehi_stored stored;
+    cr_assert_eq(ehi_buffer_append(&bytes, header->data, header->length), ECSHIST_OK);
+    cr_assert_eq(ehi_buffer_append_zeros(&bytes, more), ECSHIST_OK);
+    struct ehi_slice rest = ehi_buffer_slice(&bytes);
+    cr_assert_eq(ehi_stored_next(&rest, true, &stored), wanted);
+    if (wanted) {
+        cr_assert(rest.length == more && stored.bytes.length == header->length);
+        cr_assert(stored.checksum == 0x04030201 && stored.seq == 300 && stored.type == 4);
+        cr_assert(stored.time_us == 1700000000000000 && stored.flags == 1);
+        cr_assert_eq(stored.recorded_at_us, 1700000000001000);
+        cr_assert(stored.subject_bytes == 100 && stored.id_bytes == 5 && stored.body_bytes == 90);
+        cr_assert(ehi_slice_is(stored.tokens, "abc"));
+    }
+    ehi_buffer_free(&bytes);
+}
+
+/* A number may have more bytes than it needs, up to ten. */
+Test(codec_compress, headers_of_any_widths)
+{
+    struct ehi_buffer header = {0};
+    for (unsigned one = 0; one < NUMBERS; one++) {
+        for (unsigned other = 0; other < NUMBERS; other++) {
+            for (unsigned more = 0; more <= 11; more++) {
+                unsigned bytes[NUMBERS];
+                memcpy(bytes, least_bytes, sizeof(bytes));
+                bytes[one] = more > bytes[one] ? more : bytes[one];
+                bytes[other] += other != one ? more / 4 : 0;
+                make_header(&header, bytes);
+                expect_header(&header, 0, bytes[one] <= 10 && bytes[other] <= 10);
+                expect_header(&header, 64, bytes[one] <= 10 && bytes[other] <= 10);
+            }
+        }
+    }
+    ehi_buffer_free(&header);
 }
 
 Test(codec_compress, zeros_end_a_frame)

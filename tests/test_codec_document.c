@@ -1,5 +1,6 @@
 /* Documents: values to MessagePack and back. */
 #include "codec/document.h"
+#include "codec/pack.h"
 #include "json/json.h"
 
 #include <criterion/criterion.h>
@@ -63,6 +64,38 @@ Test(codec_document, comes_back_as_it_was)
     cr_assert(ehi_slice_is(back.u.members[0].name, "zeta"));
     cr_assert(ehi_slice_is(back.u.members[1].name, "arn"));
     cr_assert(ehi_slice_is(back.u.members[3].name, "resolutionSeconds"));
+}
+
+/* One number by each packer: the same bytes. */
+static void expect_as_msgpack(int64_t integer)
+{
+    struct ehi_buffer ours = {0};
+    struct ehi_packer packer;
+    msgpack_sbuffer theirs;
+    msgpack_packer other;
+    msgpack_sbuffer_init(&theirs);
+    msgpack_packer_init(&other, &theirs, msgpack_sbuffer_write);
+    msgpack_pack_int64(&other, integer);
+    msgpack_pack_double(&other, (double)integer / 3);
+    ehi_packer_begin(&packer, &ours);
+    ehi_pack_int(&packer, integer);
+    ehi_pack_real(&packer, (double)integer / 3);
+    cr_assert_eq(ehi_packer_end(&packer), ECSHIST_OK);
+    cr_assert(ehi_slice_equal(ehi_buffer_slice(&ours), ehi_slice(theirs.data, theirs.size)), "%lld",
+              (long long)integer);
+    msgpack_sbuffer_destroy(&theirs);
+    ehi_buffer_free(&ours);
+}
+
+Test(codec_document, numbers_as_msgpack_has_them)
+{
+    for (unsigned bits = 0; bits < 64; bits++) {
+        for (int64_t more = -40; more <= 40; more++) {
+            uint64_t number = (UINT64_C(1) << bits) + (uint64_t)more;
+            expect_as_msgpack((int64_t)number);
+            expect_as_msgpack((int64_t)(0 - number));
+        }
+    }
 }
 
 Test(codec_document, known_names_are_numbers_at_each_level)

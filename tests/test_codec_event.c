@@ -355,6 +355,38 @@ Test(codec_event, configuration_defaults)
     cr_assert_eq(c->alarm_count, 0u);
 }
 
+/* Counts of one byte in the order that is usual, and everything else: the same. */
+static void expect_counts(const char *order, const unsigned counts[3])
+{
+    char parts[4][120], members[600];
+    snprintf(parts[0], sizeof(parts[0]), "'arn': '" REVISION "7'");
+    snprintf(parts[1], sizeof(parts[1]), "'requestedTaskCount': %u", counts[0]);
+    snprintf(parts[2], sizeof(parts[2]), "'runningTaskCount': %u", counts[1]);
+    snprintf(parts[3], sizeof(parts[3]), "'pendingTaskCount': %u", counts[2]);
+    size_t length = (size_t)snprintf(members, sizeof(members), "'serviceRevisions': [{");
+    for (const char *o = order; *o != '\0'; o++)
+        length += (size_t)snprintf(members + length, sizeof(members) - length, "%s%s",
+                                   o == order ? "" : ", ", *o == 'x' ? "'x': 1" : parts[*o - '0']);
+    snprintf(members + length, sizeof(members) - length, "}]");
+    struct ehi_event event = decode("tasks-updated", members);
+    const struct ehi_revision_summary *summary = &event.updates[0].summary;
+    cr_assert(event.update_count == 1 && ehi_slice_is(summary->arn, REVISION "7"));
+    cr_assert(summary->requested == counts[0] && summary->running == counts[1] &&
+              summary->pending == counts[2]);
+    cr_assert_eq(event.updates[0].has,
+                 (unsigned)(EHI_HAS_REQUESTED | EHI_HAS_RUNNING | EHI_HAS_PENDING));
+}
+
+Test(codec_event, counts_in_any_order_and_size)
+{
+    static const char *const orders[] = {"0123", "1023", "0132", "3210", "0123x", "x0123"};
+    static const unsigned sizes[] = {0, 127, 128, 300};
+    for (size_t i = 0; i < COUNT(orders) * 64; i++) {
+        unsigned counts[] = {sizes[i % 4], sizes[i / 4 % 4], sizes[i / 16 % 4]};
+        expect_counts(orders[i / 64], counts);
+    }
+}
+
 Test(codec_event, tasks_updated)
 {
     struct ehi_event e = decode(

@@ -7,14 +7,15 @@ struct ecshist_cursor {
     struct ehi_store *store;
     struct ehi_position position; /* behind the frame that is being read */
     struct ehi_frame frame;
-    struct ehi_slice rest;  /* of the frame's payload */
-    uint64_t from_seq;      /* events before it are passed over */
-    uint64_t visible_seq;   /* the greatest seq that the index has applied, when last looked */
-    uint64_t expired_seq;   /* of the newest history-expired then */
-    bool doubtful;          /* the frame may hold events that have expired */
-    struct ehi_arena arena; /* of the event given last */
-    struct ehi_stored stored,
-        given; /* the record looked at last, and that of the event given last */
+    struct ehi_slice rest;    /* of the frame's payload */
+    uint64_t from_seq;        /* events before it are passed over */
+    uint64_t visible_seq;     /* the greatest seq that the index has applied, when last looked */
+    uint64_t expired_seq;     /* of the newest history-expired then */
+    bool doubtful;            /* the frame may hold events that have expired */
+    struct ehi_arena arena;   /* of the event given last */
+    struct ehi_stored stored; /* the record looked at last */
+    struct ehi_slice given;   /* that of the event given last, as it is stored */
+    uint32_t given_checksum;
     struct ecshist_event event;
 };
 
@@ -94,7 +95,7 @@ static int has_expired(struct ecshist_cursor *cursor, struct ehi_slice record, b
     struct ehi_db_txn *txn;
     struct ehi_db_head head;
     *out = false;
-    if (!cursor->doubtful || ehi_get_le16(record.data + EHI_REC_TYPE) == EHI_HISTORY_EXPIRED)
+    if (ehi_get_le16(record.data + EHI_REC_TYPE) == EHI_HISTORY_EXPIRED)
         return ECSHIST_OK;
     int rc = ehi_event_decode_envelope(record, &event, error);
     if (rc == ECSHIST_OK)
@@ -125,7 +126,7 @@ static int next_in_frame(struct ecshist_cursor *cursor, struct ehi_slice *record
         ehi_arena_reset(&cursor->arena);
         int rc = ehi_log_expand(cursor->store->log, &cursor->frame, &cursor->stored, &cursor->arena,
                                 record, error);
-        if (rc == ECSHIST_OK)
+        if (rc == ECSHIST_OK && cursor->doubtful)
             rc = has_expired(cursor, *record, &expired, error);
         if (rc != ECSHIST_OK)
             return rc;
@@ -177,7 +178,8 @@ ECSHIST_API int ecshist_cursor_next(ecshist_cursor *cursor, const ecshist_event 
     if (rc != ECSHIST_OK)
         return rc;
     cursor->from_seq = cursor->stored.seq + 1;
-    cursor->given = cursor->stored;
+    cursor->given = cursor->stored.bytes;
+    cursor->given_checksum = cursor->stored.checksum;
     *out = &cursor->event;
     return ECSHIST_OK;
 }
@@ -213,7 +215,7 @@ ECSHIST_API int ecshist_cursor_wait(ecshist_cursor *cursor, uint32_t timeout_ms,
 ECSHIST_API void ecshist_cursor_frame_info(const ecshist_cursor *cursor,
                                            struct ecshist_frame_info *info)
 {
-    const uint8_t *record = cursor->given.bytes.data;
+    const uint8_t *record = cursor->given.data;
     struct ecshist_frame_info all = ECSHIST_FRAME_INFO_INIT;
     if (record != NULL) {
         all.segment_first_seq = cursor->frame.segment;
@@ -223,8 +225,8 @@ ECSHIST_API void ecshist_cursor_frame_info(const ecshist_cursor *cursor,
         all.frame_record_count = cursor->frame.record_count;
         all.record_offset = cursor->frame.offset + EHI_FRAME_HEADER_BYTES +
                             (uint64_t)(record - cursor->frame.payload.data);
-        all.record_length = (uint32_t)cursor->given.bytes.length;
-        all.record_checksum = cursor->given.checksum;
+        all.record_length = (uint32_t)cursor->given.length;
+        all.record_checksum = cursor->given_checksum;
     }
     all.size = info->size;
     memcpy(info, &all, all.size < sizeof(all) ? all.size : sizeof(all));

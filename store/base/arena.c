@@ -107,8 +107,28 @@ static void free_chunks(struct ehi_arena_chunk *chunks)
     }
 }
 
+static size_t most_kept(const struct ehi_arena *arena)
+{
+    return arena->keep_bytes == 0 ? ARENA_KEPT_BYTES : arena->keep_bytes;
+}
+
+/* One chunk was enough, and what is done below would come to the same. */
+static bool begin_again(struct ehi_arena *arena)
+{
+    struct ehi_arena_chunk *chunk = arena->chunks;
+    if (chunk == NULL || chunk->older != NULL)
+        return false;
+    if (arena->kept != NULL && (arena->kept->size > chunk->size || arena->bytes > most_kept(arena)))
+        return false;
+    arena->next = chunk->data;
+    arena->end = chunk->data + chunk->size;
+    return true;
+}
+
 void ehi_arena_reset(struct ehi_arena *arena)
 {
+    if (begin_again(arena))
+        return;
     for (struct ehi_arena_chunk *c = arena->chunks; c != NULL;) {
         struct ehi_arena_chunk *older = c->older;
         keep_chunk(arena, c);
@@ -116,7 +136,7 @@ void ehi_arena_reset(struct ehi_arena *arena)
     }
     arena->chunks = NULL;
     arena->bytes = 0;
-    size_t most = arena->keep_bytes == 0 ? ARENA_KEPT_BYTES : arena->keep_bytes;
+    size_t most = most_kept(arena);
     struct ehi_arena_chunk **link = &arena->kept;
     while (*link != NULL && (arena->bytes == 0 || arena->bytes + (*link)->size <= most)) {
         arena->bytes += (*link)->size;

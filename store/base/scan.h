@@ -30,9 +30,29 @@ static inline uint32_t ehi_load4(const uint8_t *p)
     return v;
 }
 
+#if EHI_SCAN_SSE2
+static inline __m128i ehi_load16(const uint8_t *p)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+/* 16 bytes or more. */
+static inline bool ehi_same_many(const uint8_t *a, const uint8_t *b, size_t n)
+{
+    __m128i same = _mm_cmpeq_epi8(ehi_load16(a + n - 16), ehi_load16(b + n - 16));
+    for (size_t i = 0; i + 16 < n; i += 16)
+        same = _mm_and_si128(same, _mm_cmpeq_epi8(ehi_load16(a + i), ehi_load16(b + i)));
+    return _mm_movemask_epi8(same) == 0xffff;
+}
+#endif
+
 /* As memcmp == 0, for the few bytes of a name: the call costs more than the words do. */
 static inline bool ehi_same_bytes(const uint8_t *a, const uint8_t *b, size_t n)
 {
+#if EHI_SCAN_SSE2
+    if (n >= 16)
+        return ehi_same_many(a, b, n);
+#endif
     if (n >= 8) {
         for (size_t i = 0; i + 8 < n; i += 8) {
             if (ehi_load8(a + i) != ehi_load8(b + i))
@@ -81,11 +101,6 @@ static inline bool ehi_plain_few(const uint8_t *p, size_t n)
 }
 
 #if EHI_SCAN_SSE2
-static inline __m128i ehi_load16(const uint8_t *p)
-{
-    return _mm_loadu_si128((const __m128i *)(const void *)p);
-}
-
 static inline bool ehi_plain_text(const uint8_t *p, size_t n)
 {
     if (n < 16)

@@ -5,6 +5,7 @@
 #include "codec/compress.h"
 
 #include "base/hash.h"
+#include "base/scan.h"
 #include "codec/format.h"
 
 #include <stdlib.h>
@@ -26,8 +27,10 @@ struct ehi_compressor {
     struct {
         uint32_t offset, tag;
     } texts[SLOTS];
-    /* By the hash of 8 bytes of a document. */
-    uint32_t grams[SLOTS];
+    /* By the hash of 8 bytes of a document, likewise: so what is another 8 bytes is told without a look at the segment. */
+    struct gram {
+        uint32_t offset, tag;
+    } grams[SLOTS];
 };
 
 struct ehi_compressor *ehi_compressor_new(void)
@@ -61,13 +64,25 @@ struct writing {
     unsigned pending_count;
 };
 
-static void put_varint(struct ehi_buffer *out, uint64_t number)
+/* Where it ends. */
+static inline uint8_t *varint_at(uint8_t *at, uint64_t number)
 {
     while (number >= 0x80) {
-        out->data[out->length++] = (uint8_t)(number | 0x80);
+        *at++ = (uint8_t)(number | 0x80);
         number >>= 7;
     }
-    out->data[out->length++] = (uint8_t)number;
+    *at++ = (uint8_t)number;
+    return at;
+}
+
+static inline uint8_t *buffer_end(const struct ehi_buffer *buffer)
+{
+    return buffer->data + buffer->length;
+}
+
+static inline void set_end(struct ehi_buffer *buffer, const uint8_t *end)
+{
+    buffer->length = (size_t)(end - buffer->data);
 }
 
 /* The bytes at an offset of the segment, and how many are known from there on. Offsets are never 0. */
@@ -106,17 +121,31 @@ static size_t common(const uint8_t *a, const uint8_t *b, size_t most)
     return length;
 }
 
-static uint32_t *gram_slot(const struct writing *w, const uint8_t *bytes)
+static uint64_t gram_hash(const uint8_t *bytes)
 {
-    return &w->compressor->grams[load64(bytes) * UINT64_C(0x9E3779B185EBCA87) >> 51];
+    return load64(bytes) * UINT64_C(0x9E3779B185EBCA87);
 }
 
-static_assert(SLOTS == 1 << (64 - 51), "the hash of 8 bytes is a slot's number");
+/* The highest bits say where, the next ones are the tag. */
+enum { SLOT_BITS = 13 };
+static_assert(SLOTS == 1 << SLOT_BITS, "the hash of 8 bytes has a slot's number");
+
+static struct gram *gram_slot(const struct writing *w, uint64_t hash)
+{
+    return &w->compressor->grams[hash >> (64 - SLOT_BITS)];
+}
+
+static uint32_t gram_tag(uint64_t hash)
+{
+    return (uint32_t)(hash >> (32 - SLOT_BITS));
+}
 
 static void remember_grams(struct writing *w, const uint8_t *bytes, size_t length, uint64_t offset)
 {
-    for (size_t i = 0; i + GRAM <= length; i += GRAM_STEP)
-        *gram_slot(w, bytes + i) = (uint32_t)(offset + i);
+    for (size_t i = 0; i + GRAM <= length; i += GRAM_STEP) {
+        uint64_t hash = gram_hash(bytes + i);
+        *gram_slot(w, hash) = (struct gram){(uint32_t)(offset + i), gram_tag(hash)};
+    }
 }
 
 /* Writes what is left before `end`; now it is known where the texts in it stand. */
@@ -125,10 +154,10 @@ static void put_literal(struct writing *w, size_t end)
     size_t from = w->literal_from, length = end - from;
     if (length == 0)
         return;
-    put_varint(w->buffer, (uint64_t)length * 2);
-    uint64_t offset = w->buffer_offset + w->buffer->length;
-    memcpy(w->buffer->data + w->buffer->length, w->plain + from, length);
-    w->buffer->length += length;
+    uint8_t *at = varint_at(buffer_end(w->buffer), (uint64_t)length * 2);
+    uint64_t offset = w->buffer_offset + (uint64_t)(at - w->buffer->data);
+    memcpy(at, w->plain + from, length);
+    set_end(w->buffer, at + length);
     for (unsigned i = 0; i < w->pending_count; i++) {
         const struct pending *p = &w->pending[i];
         w->compressor->texts[p->slot].offset = (uint32_t)(offset + p->at - from);
@@ -142,8 +171,8 @@ static void put_literal(struct writing *w, size_t end)
 static void put_copy(struct writing *w, size_t at, size_t length, uint64_t offset)
 {
     put_literal(w, at);
-    put_varint(w->buffer, (uint64_t)length * 2 + 1);
-    put_varint(w->buffer, w->record_offset - offset);
+    uint8_t *end = varint_at(buffer_end(w->buffer), (uint64_t)length * 2 + 1);
+    set_end(w->buffer, varint_at(end, w->record_offset - offset));
     w->literal_from = at + length;
 }
 
@@ -156,7 +185,7 @@ static bool put_text(struct writing *w, size_t at, size_t length)
     uint32_t offset = w->compressor->texts[slot].offset;
     if (offset != 0 && w->compressor->texts[slot].tag == tag) {
         const uint8_t *bytes = source(w, offset, &room);
-        if (room >= length && memcmp(bytes, w->plain + at, length) == 0) {
+        if (room >= length && ehi_same_bytes(bytes, w->plain + at, length)) {
             put_copy(w, at, length, offset);
             return true;
         }
@@ -172,6 +201,8 @@ static size_t text_at(const struct writing *w, size_t at, size_t *head)
     uint8_t first = w->plain[at];
     size_t length = 0;
     *head = 1;
+    if (first < 0xa0) /* nearly all that are within a text */
+        return 0;
     if (first == 0xd9 && at + 1 < w->length) {
         *head = 2;
         length = w->plain[at + 1];
@@ -184,8 +215,11 @@ static size_t text_at(const struct writing *w, size_t at, size_t *head)
 /* What an earlier document has from here on, and before: at least LEAST_COPY bytes of it. */
 static bool put_shared(struct writing *w, size_t at)
 {
-    uint32_t *slot = gram_slot(w, w->plain + at);
-    uint64_t offset = *slot;
+    uint64_t hash = gram_hash(w->plain + at);
+    const struct gram *slot = gram_slot(w, hash);
+    if (slot->tag != gram_tag(hash))
+        return false;
+    uint64_t offset = slot->offset;
     size_t room, before = 0;
     const uint8_t *bytes = source(w, offset, &room);
     if (room < GRAM || load64(bytes) != load64(w->plain + at))
@@ -248,22 +282,20 @@ static uint64_t zigzag(int64_t number)
 /* How long it becomes is put in at the end: in as many bytes as the longest would take. */
 static void begin_record(struct writing *w, struct ehi_slice record)
 {
-    struct ehi_buffer *out = w->buffer;
     const uint8_t *from = record.data;
-    int64_t time_us = (int64_t)ehi_get_le64(from + EHI_REC_TIME);
+    uint64_t time_us = ehi_get_le64(from + EHI_REC_TIME);
+    uint64_t delay_us = ehi_get_le64(from + EHI_REC_RECORDED_AT) - time_us;
+    unsigned ignored = ehi_get_le16(from + EHI_REC_FLAGS) & 1u;
     w->size_bytes = record.length + EHI_COMPRESSED_MORE_BYTES < 1 << 14 ? 2 : 4;
-    out->length += w->size_bytes;
-    memcpy(out->data + out->length, from + EHI_REC_CHECKSUM, 4);
-    out->length += 4;
-    put_varint(out, ehi_get_le64(from + EHI_REC_SEQ));
-    put_varint(out, (uint64_t)time_us);
-    put_varint(out,
-               zigzag((int64_t)(ehi_get_le64(from + EHI_REC_RECORDED_AT) - (uint64_t)time_us)));
-    put_varint(out,
-               ehi_get_le16(from + EHI_REC_TYPE) * 2u + (ehi_get_le16(from + EHI_REC_FLAGS) & 1u));
-    put_varint(out, ehi_get_le16(from + EHI_REC_SUBJECT_BYTES));
-    put_varint(out, ehi_get_le16(from + EHI_REC_ID_BYTES));
-    put_varint(out, ehi_get_le32(from + EHI_REC_BODY_BYTES));
+    uint8_t *at = buffer_end(w->buffer) + w->size_bytes;
+    memcpy(at, from + EHI_REC_CHECKSUM, 4);
+    at = varint_at(at + 4, ehi_get_le64(from + EHI_REC_SEQ));
+    at = varint_at(at, time_us);
+    at = varint_at(at, zigzag((int64_t)delay_us));
+    at = varint_at(at, ehi_get_le16(from + EHI_REC_TYPE) * 2u + ignored);
+    at = varint_at(at, ehi_get_le16(from + EHI_REC_SUBJECT_BYTES));
+    at = varint_at(at, ehi_get_le16(from + EHI_REC_ID_BYTES));
+    set_end(w->buffer, varint_at(at, ehi_get_le32(from + EHI_REC_BODY_BYTES)));
 }
 
 static void end_record(const struct writing *w)
@@ -284,14 +316,17 @@ int ehi_record_compress(struct ehi_compressor *compressor, const uint8_t *segmen
     size_t subject = ehi_get_le16(record.data + EHI_REC_SUBJECT_BYTES);
     size_t id = ehi_get_le16(record.data + EHI_REC_ID_BYTES);
     size_t body = ehi_get_le32(record.data + EHI_REC_BODY_BYTES);
-    struct writing w = {.compressor = compressor,
-                        .segment = segment,
-                        .buffer_offset = buffer_offset,
-                        .buffer = buffer,
-                        .record_offset = buffer_offset + buffer->length,
-                        .plain = record.data + EHI_RECORD_HEADER_BYTES,
-                        .length = subject + id + body,
-                        .document = body >= LEAST_DOCUMENT};
+    struct writing w; /* not all of it is to be zero: it has room for what is pending */
+    w.compressor = compressor;
+    w.segment = segment;
+    w.buffer_offset = buffer_offset;
+    w.buffer = buffer;
+    w.record_offset = buffer_offset + buffer->length;
+    w.plain = record.data + EHI_RECORD_HEADER_BYTES;
+    w.length = subject + id + body;
+    w.literal_from = 0;
+    w.document = body >= LEAST_DOCUMENT;
+    w.pending_count = 0;
     begin_record(&w, record);
     if (subject >= LEAST_TEXT)
         (void)put_text(&w, 0, subject);

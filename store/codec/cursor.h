@@ -69,8 +69,8 @@ bool ehi_text_valid(struct ehi_slice text);
  * was done, and that ehi_cursor_read or ehi_cursor_key knows what is there.
  */
 
-/* A str of up to 255 bytes of ASCII. */
-static inline bool ehi_cursor_plain_text(struct ehi_cursor *cursor, struct ehi_slice *out)
+/* A str of up to 255 bytes that are not looked at yet; the cursor stays where it is. */
+static inline bool ehi_cursor_peek_text(const struct ehi_cursor *cursor, struct ehi_slice *out)
 {
     const uint8_t *p = cursor->next;
     size_t left = (size_t)(cursor->end - p), head = 1, length;
@@ -84,10 +84,24 @@ static inline bool ehi_cursor_plain_text(struct ehi_cursor *cursor, struct ehi_s
         if (p[0] != 0xd9)
             return false;
     }
-    if (length > left - head || !ehi_plain_text(p + head, length))
-        return false;
-    cursor->next = p + head + length;
     *out = ehi_slice(p + head, length);
+    return length <= left - head;
+}
+
+/* Behind a text that was peeked at, and is known to be ASCII without NUL. */
+static inline void ehi_cursor_take_text(struct ehi_cursor *cursor, struct ehi_slice text)
+{
+    cursor->next = text.data + text.length;
+}
+
+/* A str of up to 255 bytes of ASCII. */
+static inline bool ehi_cursor_plain_text(struct ehi_cursor *cursor, struct ehi_slice *out)
+{
+    struct ehi_slice text;
+    if (!ehi_cursor_peek_text(cursor, &text) || !ehi_plain_text(text.data, text.length))
+        return false;
+    ehi_cursor_take_text(cursor, text);
+    *out = text;
     return true;
 }
 

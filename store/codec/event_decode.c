@@ -238,11 +238,14 @@ struct body_reading {
 };
 
 /* What the record's header holds has been seen: an event would have it twice. */
-static uint64_t seen_in_envelope(int type)
+static uint64_t seen_in_envelope(enum ehi_arn_kind subject)
 {
+    static const uint64_t subjects[] = {[EHI_ARN_DEPLOYMENT] = MEMBER(serviceDeploymentArn),
+                                        [EHI_ARN_REVISION] = MEMBER(serviceRevisionArn),
+                                        [EHI_ARN_SERVICE] = MEMBER(serviceArn)};
     static_assert(EHI_KEY_recordedAt < 64, "the envelope's members are in the first word");
     return MEMBER(id) | MEMBER(type) | MEMBER(time) | MEMBER(seq) | MEMBER(recordedAt) |
-           UINT64_C(1) << ehi_subject_key(type);
+           subjects[subject];
 }
 
 static int check_first(struct ehi_reader *r, const struct ehi_place *at,
@@ -292,7 +295,7 @@ static int check_required(struct ehi_reader *r, const struct body_reading *readi
 
 static int read_body(struct ehi_reader *r, struct ehi_event *event)
 {
-    struct body_reading reading = {.event = event, .seen = {seen_in_envelope((int)event->type)}};
+    struct body_reading reading = {.event = event, .seen = {seen_in_envelope(event->arn.kind)}};
     struct ehi_value body = {.kind = EHI_VALUE_MAP, .count = 0};
     if (!ehi_cursor_small_map(&r->cursor, &body.count) &&
         (!ehi_cursor_read(&r->cursor, &body) || body.kind != EHI_VALUE_MAP))
@@ -370,7 +373,7 @@ int ehi_event_decode_envelope(struct ehi_slice record, struct ehi_event *out,
     out->created_at_us = EHI_TIME_NONE;
     out->document_created_at_us = EHI_TIME_NONE;
     out->hook.expires_at_us = EHI_TIME_NONE;
-    ehi_configuration_default(&out->configuration);
+    ehi_configuration_fill(&out->configuration);
     int rc = decode_header(record, out, error);
     if (rc == ECSHIST_OK)
         rc = slice_parts(record, out, error);

@@ -4,8 +4,6 @@
 #include <ecshist/limits.h>
 #include <ecshist/query.h>
 
-enum { DEFAULT_THRESHOLD_PERCENT = 50 };
-
 static int is_required(struct ehi_reader *r, const struct ehi_place *outer, int key)
 {
     struct ehi_place at = {outer, key, 0};
@@ -52,10 +50,38 @@ static int summary_member(struct ehi_reader *r, const struct ehi_place *at, void
     }
 }
 
+/* As nearly all are: an ARN and three counts of a byte each, in this order. Where it returns false, nothing was done. */
+static bool usual_summary(struct ehi_reader *r, struct ehi_summary_update *out)
+{
+    const struct ehi_cursor before = r->cursor;
+    const uint8_t *p = before.next;
+    if (before.end - p < 2 || p[0] != 0x84 || p[1] != EHI_KEY_arn || before.nesting_left == 0)
+        return false;
+    r->cursor.next += 2;
+    if (ehi_read_sibling(r, EHI_ARN_REVISION, &out->summary.arn) &&
+        r->cursor.end - r->cursor.next >= 6) {
+        p = r->cursor.next;
+        if (p[0] == EHI_KEY_requestedTaskCount && p[2] == EHI_KEY_runningTaskCount &&
+            p[4] == EHI_KEY_pendingTaskCount && (p[1] | p[3] | p[5]) < 0x80) {
+            r->cursor.next += 6;
+            out->summary.requested = p[1];
+            out->summary.running = p[3];
+            out->summary.pending = p[5];
+            out->has = EHI_HAS_REQUESTED | EHI_HAS_RUNNING | EHI_HAS_PENDING;
+            return true;
+        }
+    }
+    r->cursor = before;
+    out->summary.arn = EHI_SLICE_EMPTY;
+    return false;
+}
+
 int ehi_read_summary(struct ehi_reader *r, const struct ehi_place *at,
                      struct ehi_summary_update *out)
 {
     *out = (struct ehi_summary_update){0};
+    if (usual_summary(r, out))
+        return ECSHIST_OK;
     int rc = ehi_read_object(r, at, summary_member, out);
     if (rc == ECSHIST_OK && out->summary.arn.data == NULL)
         rc = is_required(r, at, EHI_KEY_arn);
@@ -171,10 +197,8 @@ static int configuration_member(struct ehi_reader *r, const struct ehi_place *at
 
 void ehi_configuration_default(struct ehi_configuration *out)
 {
-    ehi_clear(out, sizeof(*out));
-    out->reset_on_healthy = true;
-    out->threshold_type = EHI_BOUNDED_PERCENT;
-    out->threshold_value = DEFAULT_THRESHOLD_PERCENT;
+    *out = (struct ehi_configuration){.alarm_count = 0};
+    ehi_configuration_fill(out);
 }
 
 int ehi_read_configuration(struct ehi_reader *r, const struct ehi_place *at,

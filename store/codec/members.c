@@ -241,15 +241,23 @@ static int parse_arn(struct ehi_reader *r, const struct ehi_place *at, enum ehi_
     return rc == ECSHIST_OK ? rc : refuse_at(r, at, rc);
 }
 
+bool ehi_read_sibling(struct ehi_reader *r, enum ehi_arn_kind kind, struct ehi_slice *out)
+{
+    struct ehi_slice text;
+    if (!ehi_cursor_peek_text(&r->cursor, &text) || !ehi_arn_is_sibling(text, kind, r->subject))
+        return false;
+    ehi_cursor_take_text(&r->cursor, text);
+    *out = text;
+    return true;
+}
+
 int ehi_read_revision_arn(struct ehi_reader *r, const struct ehi_place *at, struct ehi_slice *out)
 {
     struct ehi_arn arn;
     struct ehi_slice text;
-    int rc = ehi_read_text(r, at, &text);
-    if (rc == ECSHIST_OK && ehi_arn_is_sibling(text, EHI_ARN_REVISION, r->subject)) {
-        *out = text;
+    if (ehi_read_sibling(r, EHI_ARN_REVISION, out))
         return ECSHIST_OK;
-    }
+    int rc = ehi_read_text(r, at, &text);
     if (rc == ECSHIST_OK)
         rc = parse_arn(r, at, EHI_ARN_REVISION, text, &arn);
     if (rc != ECSHIST_OK)
@@ -264,11 +272,9 @@ int ehi_read_task_arn(struct ehi_reader *r, const struct ehi_place *at, struct e
 {
     struct ehi_arn arn;
     struct ehi_slice text;
-    int rc = ehi_read_text(r, at, &text);
-    if (rc == ECSHIST_OK && ehi_arn_is_sibling(text, EHI_ARN_TASK, r->subject)) {
-        *out = text;
+    if (ehi_read_sibling(r, EHI_ARN_TASK, out))
         return ECSHIST_OK;
-    }
+    int rc = ehi_read_text(r, at, &text);
     if (rc == ECSHIST_OK)
         rc = parse_arn(r, at, EHI_ARN_TASK, text, &arn);
     if (rc != ECSHIST_OK)

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "codec/cursor.h"
 #include "codec/dictionary.h"
+#include "codec/format.h"
 #include "model/deployment.h"
 #include "model/event.h"
 #include "model/names.h"
@@ -102,6 +103,11 @@ int ehi_read_weight(struct ehi_reader *reader, const struct ehi_place *at, doubl
 int ehi_read_time(struct ehi_reader *reader, const struct ehi_place *at, int64_t *out_us);
 int ehi_read_enum(struct ehi_reader *reader, const struct ehi_place *at, enum ehi_enum which,
                   uint8_t *out);
+/*
+ * An ARN of this kind that repeats the subject's but for type and id, as nearly all do. False says nothing, and nothing was
+ * done then.
+ */
+bool ehi_read_sibling(struct ehi_reader *reader, enum ehi_arn_kind kind, struct ehi_slice *out);
 /* Of a revision of the subject's service. */
 int ehi_read_revision_arn(struct ehi_reader *reader, const struct ehi_place *at,
                           struct ehi_slice *out);
@@ -134,6 +140,14 @@ int ehi_read_summary(struct ehi_reader *reader, const struct ehi_place *at,
 int ehi_read_hook(struct ehi_reader *reader, const struct ehi_place *at, struct ehi_hook *out);
 /* What holds where no configuration is given. */
 void ehi_configuration_default(struct ehi_configuration *out);
+/* The same of one that is all zero. */
+static inline void ehi_configuration_fill(struct ehi_configuration *out)
+{
+    enum { DEFAULT_THRESHOLD_PERCENT = 50 };
+    out->reset_on_healthy = true;
+    out->threshold_type = EHI_BOUNDED_PERCENT;
+    out->threshold_value = DEFAULT_THRESHOLD_PERCENT;
+}
 int ehi_read_configuration(struct ehi_reader *reader, const struct ehi_place *at,
                            struct ehi_configuration *out);
 /* A ServiceDeployment, as the view that it states. */
@@ -142,7 +156,24 @@ int ehi_read_observed(struct ehi_reader *reader, const struct ehi_place *at,
 
 /* The member that names the subject of events of a type, EHI_KEY_UNKNOWN where they have none. */
 int ehi_subject_key(int type);
+/* The last `count` bytes, at most 7, of 8 or more that end here: without a loop, whose end no processor foresees. */
+static inline bool ehi_ends_in_zeros(const uint8_t *end, unsigned count)
+{
+    return count == 0 || ehi_get_le64(end - 8) >> (64 - 8 * count) == 0;
+}
+
 /* The lengths in a record's header fit the bytes, and each other; what pads it is zero. */
-bool ehi_record_whole(struct ehi_slice bytes);
+static inline bool ehi_record_whole(struct ehi_slice bytes)
+{
+    if (bytes.length < EHI_RECORD_HEADER_BYTES)
+        return false;
+    uint32_t whole = ehi_get_le32(bytes.data + EHI_REC_BYTES);
+    uint64_t used =
+        (uint64_t)EHI_RECORD_HEADER_BYTES + ehi_get_le16(bytes.data + EHI_REC_SUBJECT_BYTES) +
+        ehi_get_le16(bytes.data + EHI_REC_ID_BYTES) + ehi_get_le32(bytes.data + EHI_REC_BODY_BYTES);
+    if (whole > bytes.length || ((used + 7) & ~UINT64_C(7)) != whole)
+        return false;
+    return ehi_ends_in_zeros(bytes.data + whole, (unsigned)(whole - used));
+}
 
 #endif

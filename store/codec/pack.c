@@ -50,32 +50,72 @@ static void put_byte(struct ehi_packer *packer, unsigned byte)
         *room = (uint8_t)byte;
 }
 
-/* The small ones are written here, byte for byte as msgpack-c would. What the packer's functions return is write_bytes' word, which is in `failed` already. */
+/* Scalars are written here, byte for byte as msgpack-c would: without its calls back. */
+
+/* A first byte, and `bytes` of a number behind it, the highest first. */
+static void put_number(struct ehi_packer *packer, unsigned mark, uint64_t number, unsigned bytes)
+{
+    uint8_t *room = take_room(packer, 1 + (size_t)bytes);
+    if (room == NULL)
+        return;
+    uint8_t whole[8];
+    ehi_put_be64(whole, number);
+    room[0] = (uint8_t)mark;
+    memcpy(room + 1, whole + 8 - bytes, bytes);
+}
 
 void ehi_pack_nil(struct ehi_packer *packer)
 {
-    msgpack_pack_nil(&packer->msgpack);
+    put_byte(packer, 0xc0);
 }
 
 void ehi_pack_bool(struct ehi_packer *packer, bool boolean)
 {
-    if (boolean)
-        msgpack_pack_true(&packer->msgpack);
+    put_byte(packer, boolean ? 0xc3 : 0xc2);
+}
+
+static void put_positive(struct ehi_packer *packer, uint64_t number)
+{
+    if (number <= UINT8_MAX)
+        put_number(packer, 0xcc, number, 1);
+    else if (number <= UINT16_MAX)
+        put_number(packer, 0xcd, number, 2);
+    else if (number <= UINT32_MAX)
+        put_number(packer, 0xce, number, 4);
     else
-        msgpack_pack_false(&packer->msgpack);
+        put_number(packer, 0xcf, number, 8);
+}
+
+static void put_negative(struct ehi_packer *packer, int64_t number)
+{
+    uint64_t bits = (uint64_t)number;
+    if (number >= -0x20)
+        put_byte(packer, (unsigned)(bits & 0xff));
+    else if (number >= INT8_MIN)
+        put_number(packer, 0xd0, bits, 1);
+    else if (number >= INT16_MIN)
+        put_number(packer, 0xd1, bits, 2);
+    else if (number >= INT32_MIN)
+        put_number(packer, 0xd2, bits, 4);
+    else
+        put_number(packer, 0xd3, bits, 8);
 }
 
 void ehi_pack_int(struct ehi_packer *packer, int64_t integer)
 {
     if (integer >= 0 && integer < 0x80)
         put_byte(packer, (unsigned)integer);
+    else if (integer >= 0)
+        put_positive(packer, (uint64_t)integer);
     else
-        msgpack_pack_int64(&packer->msgpack, integer);
+        put_negative(packer, integer);
 }
 
 void ehi_pack_real(struct ehi_packer *packer, double real)
 {
-    msgpack_pack_double(&packer->msgpack, real);
+    uint64_t bits;
+    memcpy(&bits, &real, sizeof(bits));
+    put_number(packer, 0xcb, bits, 8);
 }
 
 static void put_short_text(struct ehi_packer *packer, struct ehi_slice text)

@@ -341,7 +341,7 @@ int ehi_record_encode(const struct ehi_value *event, struct ehi_buffer *out,
     return rc;
 }
 
-static uint32_t checksum(const uint8_t *record, uint32_t bytes, uint64_t seed)
+uint32_t ehi_record_checksum(const uint8_t *record, size_t bytes, uint64_t seed)
 {
     return (uint32_t)ehi_hash64(record + EHI_REC_SEQ, bytes - EHI_REC_SEQ, seed);
 }
@@ -353,26 +353,7 @@ void ehi_record_stamp(uint8_t *record, uint64_t seq, int64_t recorded_at_us, uns
     ehi_put_le64(record + EHI_REC_RECORDED_AT, (uint64_t)recorded_at_us);
     ehi_put_le16(record + EHI_REC_FLAGS, (uint16_t)flags);
     uint32_t bytes = ehi_get_le32(record + EHI_REC_BYTES);
-    ehi_put_le32(record + EHI_REC_CHECKSUM, checksum(record, bytes, seed));
-}
-
-/* The last `count` bytes, at most 7, of 8 or more that end here: without a loop, whose end no processor foresees. */
-static bool ends_in_zeros(const uint8_t *end, unsigned count)
-{
-    return count == 0 || ehi_get_le64(end - 8) >> (64 - 8 * count) == 0;
-}
-
-bool ehi_record_whole(struct ehi_slice bytes)
-{
-    if (bytes.length < EHI_RECORD_HEADER_BYTES)
-        return false;
-    uint32_t whole = ehi_get_le32(bytes.data + EHI_REC_BYTES);
-    uint64_t used =
-        (uint64_t)EHI_RECORD_HEADER_BYTES + ehi_get_le16(bytes.data + EHI_REC_SUBJECT_BYTES) +
-        ehi_get_le16(bytes.data + EHI_REC_ID_BYTES) + ehi_get_le32(bytes.data + EHI_REC_BODY_BYTES);
-    if (whole > bytes.length || used + padding(used) != whole)
-        return false;
-    return ends_in_zeros(bytes.data + whole, (unsigned)(whole - used));
+    ehi_put_le32(record + EHI_REC_CHECKSUM, ehi_record_checksum(record, bytes, seed));
 }
 
 bool ehi_record_intact(struct ehi_slice bytes, uint64_t seed)
@@ -380,5 +361,6 @@ bool ehi_record_intact(struct ehi_slice bytes, uint64_t seed)
     if (!ehi_record_whole(bytes))
         return false;
     uint32_t whole = ehi_get_le32(bytes.data + EHI_REC_BYTES);
-    return ehi_get_le32(bytes.data + EHI_REC_CHECKSUM) == checksum(bytes.data, whole, seed);
+    return ehi_get_le32(bytes.data + EHI_REC_CHECKSUM) ==
+           ehi_record_checksum(bytes.data, whole, seed);
 }

@@ -23,6 +23,8 @@ int ehi_record_encode(const struct ehi_value *event, struct ehi_buffer *out,
 /* Sets seq, recordedAt, flags, and the checksum over the whole record. seed: of the store. */
 void ehi_record_stamp(uint8_t *record, uint64_t seq, int64_t recorded_at_us, unsigned flags,
                       uint64_t seed);
+/* What the checksum of a record of so many bytes is to be. */
+uint32_t ehi_record_checksum(const uint8_t *record, size_t bytes, uint64_t seed);
 /* The checksum of a stamped record is right, and its lengths are within `bytes`. */
 bool ehi_record_intact(struct ehi_slice bytes, uint64_t seed);
 /*

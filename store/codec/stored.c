@@ -11,6 +11,7 @@
  */
 #include "codec/stored.h"
 
+#include "base/scan.h"
 #include "codec/record.h"
 
 /* -- headers ----------------------------------------------------------------------------------- */
@@ -102,7 +103,20 @@ static inline void read_header(struct reading *r, struct ehi_stored *out)
     r->failed |= out->subject_bytes > UINT16_MAX || out->id_bytes > UINT16_MAX;
 }
 
-static bool next_compressed(struct ehi_slice *rest, struct ehi_stored *out)
+/* What is of a record whose header has been read: its tokens, and what is left behind it. */
+static inline void take_compressed(struct ehi_slice *rest, const uint8_t *tokens,
+                                   const uint8_t *end, struct ehi_stored *out)
+{
+    const uint8_t *start = rest->data;
+    out->compressed = true;
+    out->tokens = ehi_slice(tokens, (size_t)(end - tokens));
+    out->bytes = ehi_slice(start, (size_t)(end - start));
+    *rest = ehi_slice(end, rest->length - out->bytes.length);
+    out->readable = rest->data + rest->length;
+}
+
+static __attribute__((noinline)) bool next_compressed(struct ehi_slice *rest,
+                                                      struct ehi_stored *out)
 {
     struct reading r = {rest->data, rest->data + rest->length, false};
     if (rest->length > 0 && *rest->data == 0) {
@@ -120,10 +134,7 @@ static bool next_compressed(struct ehi_slice *rest, struct ehi_stored *out)
     read_header(&r, out);
     if (r.failed)
         return false;
-    out->compressed = true;
-    out->tokens = ehi_slice(r.next, (size_t)(r.end - r.next));
-    out->bytes = ehi_slice(rest->data, (size_t)(r.end - rest->data));
-    *rest = ehi_slice(r.end, rest->length - out->bytes.length);
+    take_compressed(rest, r.next, r.end, out);
     return true;
 }
 
@@ -149,70 +160,248 @@ static bool next_plain(struct ehi_slice *rest, struct ehi_stored *out)
     return true;
 }
 
+/*
+ * Where the numbers of a header end is seen at once: in 32 bytes, by their highest bits. Taken are headers as nearly all are:
+ * seq, time and recordedAt of up to 8 bytes, a byte for each of type, S and I, one or two for B. The rest is the plain way's.
+ */
+#if EHI_SCAN_SSE2
+enum { SIZE_BYTES = 2, NUMBERS_AT = SIZE_BYTES + 4, LOOKED_AT = 32, FAST_LEAST = 48 };
+static_assert(NUMBERS_AT + LOOKED_AT + 8 <= FAST_LEAST, "8 bytes are there from each number on");
+
+/* How many bytes are before the numbers behind these, all the header's before the tokens. */
+struct ends {
+    unsigned seq, time, recorded, body;
+};
+
+/* Bits where numbers end, the first of them taken; with it, how many bytes are before the next number. */
+static inline unsigned next_end(uint64_t *stops)
+{
+    unsigned end = (unsigned)__builtin_ctzll(*stops) + 1;
+    *stops &= *stops - 1;
+    return end;
+}
+
+/* A bit for 01111, 10111 and 11111: which of type, S, I, and B's bytes are ends, the first in the lowest bit. */
+#define USUAL_ENDS UINT32_C(0x80808000)
+
+static inline bool find_ends(const uint8_t *numbers, struct ends *out)
+{
+    unsigned low = (unsigned)_mm_movemask_epi8(ehi_load16(numbers));
+    unsigned high = (unsigned)_mm_movemask_epi8(ehi_load16(numbers + 16));
+    uint64_t stops = (uint32_t) ~(low | high << 16) | UINT64_C(0x7) << LOOKED_AT;
+    unsigned seq = next_end(&stops), time = next_end(&stops), recorded = next_end(&stops);
+    /* Type, S, I, and B's first or second: ends or not. */
+    unsigned small = (unsigned)(stops >> recorded) & 0x1f, body = (small & 8) != 0 ? 4 : 5;
+    *out = (struct ends){seq, time, recorded, recorded + body};
+    bool short_ones = ((seq - 1) | (time - seq - 1) | (recorded - time - 1)) < 8;
+    return short_ones & (recorded <= LOOKED_AT - 5) & (USUAL_ENDS >> small & 1);
+}
+
+/* A number of 1 to 8 bytes. */
+static inline uint64_t number_at(const uint8_t *at, unsigned bytes)
+{
+    return join_sevens(ehi_get_le64(at) & UINT64_MAX >> (64 - 8 * bytes));
+}
+
+/* The header's ends, and where the record does; NULL: the plain way is to look. */
+static inline const uint8_t *fast_end(struct ehi_slice rest, struct ends *ends)
+{
+    const uint8_t *at = rest.data;
+    if (rest.length < FAST_LEAST || (at[0] & 0x80) == 0 || (at[1] & 0x80) != 0)
+        return NULL;
+    size_t bytes = (size_t)(at[0] & 0x7f) | (size_t)at[1] << 7;
+    bool usual = find_ends(at + NUMBERS_AT, ends);
+    bool fits = (bytes <= rest.length - SIZE_BYTES) & (bytes >= 4 + (size_t)ends->body);
+    return usual && fits ? at + SIZE_BYTES + bytes : NULL;
+}
+
+static inline bool fast_compressed(struct ehi_slice *rest, struct ehi_stored *out)
+{
+    struct ends e;
+    const uint8_t *end = fast_end(*rest, &e), *numbers = rest->data + NUMBERS_AT;
+    if (end == NULL)
+        return false;
+    uint64_t time_us = number_at(numbers + e.seq, e.time - e.seq);
+    int64_t delay = unzigzag(number_at(numbers + e.time, e.recorded - e.time));
+    const uint8_t *small = numbers + e.recorded;
+    unsigned more = e.body - e.recorded == 5 ? small[4] : 0;
+    out->checksum = ehi_get_le32(rest->data + SIZE_BYTES);
+    out->seq = number_at(numbers, e.seq);
+    out->time_us = (int64_t)time_us;
+    out->recorded_at_us = (int64_t)(time_us + (uint64_t)delay);
+    out->type = small[0] / 2;
+    out->flags = small[0] % 2;
+    out->subject_bytes = small[1];
+    out->id_bytes = small[2];
+    out->body_bytes = (small[3] & 0x7f) | more << 7;
+    take_compressed(rest, numbers + e.body, end, out);
+    return true;
+}
+
+static inline bool fast_pass(struct ehi_slice *rest, uint64_t *seq)
+{
+    struct ends e;
+    const uint8_t *end = fast_end(*rest, &e);
+    if (end == NULL)
+        return false;
+    *seq = number_at(rest->data + NUMBERS_AT, e.seq);
+    *rest = ehi_slice(end, rest->length - (size_t)(end - rest->data));
+    return true;
+}
+#else
+static inline bool fast_compressed(struct ehi_slice *rest, struct ehi_stored *out)
+{
+    (void)rest;
+    (void)out;
+    return false;
+}
+
+static inline bool fast_pass(struct ehi_slice *rest, uint64_t *seq)
+{
+    (void)rest;
+    (void)seq;
+    return false;
+}
+#endif
+
 bool ehi_stored_next(struct ehi_slice *rest, bool compressed, struct ehi_stored *out)
 {
-    return compressed ? next_compressed(rest, out) : next_plain(rest, out);
+    if (!compressed)
+        return next_plain(rest, out);
+    return fast_compressed(rest, out) || next_compressed(rest, out);
+}
+
+bool ehi_stored_pass(struct ehi_slice *rest, bool compressed, uint64_t *seq)
+{
+    struct ehi_stored stored;
+    if (compressed && fast_pass(rest, seq))
+        return true;
+    if (!ehi_stored_next(rest, compressed, &stored))
+        return false;
+    *seq = stored.seq;
+    return true;
 }
 
 /* -- what follows them ------------------------------------------------------------------------- */
 
+/*
+ * Pieces are copied WIDE bytes at a time, where as many are there behind the record. What is written behind a piece is written
+ * over, or is in room that is there for it.
+ */
+enum { WIDE = 32 };
+
 struct expanding {
-    struct reading tokens;
+    const uint8_t *next, *end;
     const uint8_t *segment;
     uint64_t offset; /* of the record */
-    uint8_t *out, *end;
+    uint8_t *out, *out_end;
 };
 
-static bool put(struct expanding *x, const uint8_t *bytes, uint64_t length)
+/* A number, and what follows it; next NULL: there is none. */
+struct number {
+    const uint8_t *next;
+    uint64_t value;
+};
+
+static __attribute__((noinline)) struct number plain_number(const uint8_t *next, const uint8_t *end)
 {
-    if (length > (uint64_t)(x->end - x->out))
+    struct reading r = {next, end, false};
+    struct number number = {NULL, varint(&r)};
+    number.next = r.failed ? NULL : r.next;
+    return number;
+}
+
+/* Nearly all have up to three bytes. What follows may be behind the end. */
+static inline struct number token_number(const struct expanding *x, bool wide)
+{
+    const uint8_t *next = x->next;
+    if (wide) {
+        uint32_t word = ehi_get_le32(next);
+        if ((word & 0x80) == 0)
+            return (struct number){next + 1, word & 0x7f};
+        uint32_t two = (word & 0x7f) | (word >> 1 & 0x3f80);
+        if ((word & 0x8000) == 0)
+            return (struct number){next + 2, two};
+        if ((word & 0x800000) == 0)
+            return (struct number){next + 3, two | (word >> 2 & 0x1fc000)};
+    }
+    return plain_number(next, x->end);
+}
+
+/* One byte or more. */
+static inline bool put(struct expanding *x, const uint8_t *bytes, uint64_t length, bool wide)
+{
+    if (length > (uint64_t)(x->out_end - x->out))
         return false;
-    memcpy(x->out, bytes, (size_t)length);
+    uint8_t *to = x->out;
     x->out += length;
+    if (!wide) {
+        memcpy(to, bytes, (size_t)length);
+        return true;
+    }
+    do {
+        memcpy(to, bytes, WIDE);
+        to += WIDE;
+        bytes += WIDE;
+    } while (to < x->out);
     return true;
 }
 
-static bool copy(struct expanding *x, uint64_t length)
+static inline bool copy(struct expanding *x, uint64_t length, bool wide)
 {
-    uint64_t distance = varint(&x->tokens);
-    return !x->tokens.failed && length <= distance &&
-           distance <= x->offset - EHI_SEGMENT_HEADER_BYTES &&
-           put(x, x->segment + (x->offset - distance), length);
-}
-
-static bool put_own(struct expanding *x, uint64_t length)
-{
-    const uint8_t *bytes = x->tokens.next;
-    if (length > (uint64_t)(x->tokens.end - bytes))
+    struct number distance = token_number(x, wide);
+    if (distance.next == NULL || distance.next > x->end || distance.value < length ||
+        distance.value > x->offset - EHI_SEGMENT_HEADER_BYTES)
         return false;
-    x->tokens.next += length;
-    return put(x, bytes, length);
+    x->next = distance.next;
+    return put(x, x->segment + (x->offset - distance.value), length, wide);
 }
 
-static bool expand_token(struct expanding *x)
+static inline bool put_own(struct expanding *x, uint64_t length, bool wide)
 {
-    uint64_t number = varint(&x->tokens), length = number / 2;
-    if (x->tokens.failed || length == 0)
+    const uint8_t *bytes = x->next;
+    if (length > (uint64_t)(x->end - bytes))
         return false;
-    return number % 2 == 0 ? put_own(x, length) : copy(x, length);
+    x->next += length;
+    return put(x, bytes, length, wide);
 }
 
+static inline bool expand_token(struct expanding *x, bool wide)
+{
+    struct number token = token_number(x, wide);
+    if (token.next == NULL || token.next > x->end || token.value < 2)
+        return false;
+    x->next = token.next;
+    uint64_t length = token.value / 2;
+    return token.value % 2 == 0 ? put_own(x, length, wide) : copy(x, length, wide);
+}
+
+static inline bool expand_tokens(struct expanding x, bool wide)
+{
+    while (x.next < x.end) {
+        if (!expand_token(&x, wide))
+            return false;
+    }
+    return x.out == x.out_end;
+}
+
+/* WIDE bytes behind out + size may be written to, too. */
 static bool expand(const struct ehi_stored *stored, const uint8_t *segment, uint8_t *out,
                    size_t size)
 {
-    struct expanding x = {
-        .tokens = {stored->tokens.data, stored->tokens.data + stored->tokens.length, false},
-        .segment = segment,
-        .offset = (uint64_t)(stored->bytes.data - segment),
-        .out = out,
-        .end = out + size};
+    const uint8_t *end = stored->tokens.data + stored->tokens.length;
+    const struct expanding x = {.next = stored->tokens.data,
+                                .end = end,
+                                .segment = segment,
+                                .offset = (uint64_t)(stored->bytes.data - segment),
+                                .out = out,
+                                .out_end = out + size};
     if (x.offset < EHI_SEGMENT_HEADER_BYTES)
         return false;
-    while (x.tokens.next < x.tokens.end) {
-        if (!expand_token(&x))
-            return false;
-    }
-    return x.out == x.end;
+    /* No piece ends behind the record. */
+    if (stored->readable - end >= WIDE)
+        return expand_tokens(x, true);
+    return expand_tokens(x, false);
 }
 
 static void put_header(const struct ehi_stored *stored, uint8_t *record, size_t bytes)
@@ -230,29 +419,32 @@ static void put_header(const struct ehi_stored *stored, uint8_t *record, size_t 
     ehi_put_le32(record + EHI_REC_RESERVED, 0);
 }
 
-static int expand_into(const struct ehi_stored *stored, const uint8_t *segment,
+static int expand_into(const struct ehi_stored *stored, const uint8_t *segment, uint64_t seed,
                        struct ehi_arena *arena, struct ehi_slice *out)
 {
     size_t parts = (size_t)stored->subject_bytes + stored->id_bytes + stored->body_bytes;
     size_t bytes = (EHI_RECORD_HEADER_BYTES + parts + 7) & ~(size_t)7;
-    uint8_t *record = ehi_arena_alloc(arena, bytes);
+    uint8_t *record = ehi_arena_alloc(arena, bytes + WIDE);
     if (record == NULL)
         return ECSHIST_NO_MEMORY;
-    memset(record + bytes - 8, 0, 8); /* what pads it */
     put_header(stored, record, bytes);
+    if (!expand(stored, segment, record + EHI_RECORD_HEADER_BYTES, parts))
+        return ECSHIST_DAMAGED;
+    memset(record + EHI_RECORD_HEADER_BYTES + parts, 0, 8); /* what pads it */
+    /* Its lengths are right: they were made here. */
+    if (stored->checksum != ehi_record_checksum(record, bytes, seed))
+        return ECSHIST_DAMAGED;
     *out = ehi_slice(record, bytes);
-    return expand(stored, segment, record + EHI_RECORD_HEADER_BYTES, parts) ? ECSHIST_OK
-                                                                            : ECSHIST_DAMAGED;
+    return ECSHIST_OK;
 }
 
 int ehi_stored_expand(const struct ehi_stored *stored, const uint8_t *segment, uint64_t seed,
                       struct ehi_arena *arena, struct ehi_slice *out)
 {
-    struct ehi_slice record = stored->bytes;
-    int rc = stored->compressed ? expand_into(stored, segment, arena, &record) : ECSHIST_OK;
-    if (rc == ECSHIST_OK && !ehi_record_intact(record, seed))
-        rc = ECSHIST_DAMAGED;
-    if (rc == ECSHIST_OK)
-        *out = record;
-    return rc;
+    if (stored->compressed)
+        return expand_into(stored, segment, seed, arena, out);
+    if (!ehi_record_intact(stored->bytes, seed))
+        return ECSHIST_DAMAGED;
+    *out = stored->bytes;
+    return ECSHIST_OK;
 }

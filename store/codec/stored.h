@@ -21,6 +21,7 @@ struct ehi_stored {
     uint32_t subject_bytes, id_bytes, body_bytes;
     bool compressed;
     struct ehi_slice tokens; /* compressed: what subject, id and body are made from */
+    const uint8_t *readable; /* compressed: the end of the bytes it was found in */
 };
 
 /*
@@ -28,10 +29,12 @@ struct ehi_stored {
  * the end, with rest->length 0, or where there is none, with what is left.
  */
 bool ehi_stored_next(struct ehi_slice *rest, bool compressed, struct ehi_stored *out);
+/* The same, of which the caller wants to know the seq only. */
+bool ehi_stored_pass(struct ehi_slice *rest, bool compressed, uint64_t *seq);
 
 /*
  * The record as it was appended, its checksum right: as it stands there, or in the arena. `segment` are the segment's bytes;
- * of them none behind the record is touched. DAMAGED: it does not add up, or its checksum is wrong; NO_MEMORY. No message.
+ * of them none behind those that the record was found in is touched. DAMAGED: it does not add up, or its checksum is wrong; NO_MEMORY. No message.
  */
 int ehi_stored_expand(const struct ehi_stored *stored, const uint8_t *segment, uint64_t seed,
                       struct ehi_arena *arena, struct ehi_slice *out) ECSHIST_CHECKED;

@@ -79,14 +79,13 @@ void ehi_frame_fill_header(uint8_t *frame, size_t length, uint32_t count, uint64
 bool ehi_frame_adds_up(struct ehi_frame *frame)
 {
     struct ehi_slice rest = frame->payload;
-    struct ehi_stored record;
-    uint64_t next = frame->first_seq;
+    uint64_t next = frame->first_seq, seq;
     uint32_t count = 0;
-    while (ehi_stored_next(&rest, frame->compressed, &record)) {
-        bool follows = record.seq == next || (frame->gaps && count > 0 && record.seq > next);
-        if (!follows || record.seq == UINT64_MAX)
+    while (ehi_stored_pass(&rest, frame->compressed, &seq)) {
+        bool follows = seq == next || (frame->gaps && count > 0 && seq > next);
+        if (!follows || seq == UINT64_MAX)
             return false;
-        next = record.seq + 1;
+        next = seq + 1;
         count++;
     }
     frame->next_seq = next;
@@ -96,12 +95,12 @@ bool ehi_frame_adds_up(struct ehi_frame *frame)
 uint64_t ehi_frame_next(const struct ehi_frame *frame)
 {
     struct ehi_slice rest = frame->payload;
-    struct ehi_stored record = {.bytes = EHI_SLICE_EMPTY};
+    uint64_t seq = frame->first_seq - 1;
     if (!frame->gaps)
         return frame->first_seq + frame->record_count;
-    while (ehi_stored_next(&rest, frame->compressed, &record))
+    while (ehi_stored_pass(&rest, frame->compressed, &seq))
         continue;
-    return record.bytes.data == NULL ? frame->first_seq : record.seq + 1;
+    return seq + 1;
 }
 
 bool ehi_footer_adds_up(const struct ehi_frame *frame)

@@ -182,26 +182,49 @@ static inline unsigned separators_from(struct ehi_slice text, size_t from)
     return separators16(text.data + text.length - 16) >> (16 - left);
 }
 
-/*
- * Where the separators are from `from` on: at most `most`. Returns how many; most + 1: there are more. By words of 64, since
- * how many of them there are in each varies less than in 16, and a branch that varies costs more than the rest.
- */
-static inline unsigned find_separators(struct ehi_slice text, size_t from, unsigned most,
-                                       uint8_t *at)
+/* The separators among the 64 bytes, or as many as there are, from `from` on: 16 or more. */
+static inline uint64_t separators64(struct ehi_slice text, size_t from)
+{
+    const uint8_t *p = text.data + from;
+    size_t left = text.length - from, count = left < 64 ? left : 64;
+    uint64_t bits = (uint64_t)separators16(p + count - 16) << (count - 16);
+    for (size_t i = 0; i + 16 < count; i += 16)
+        bits |= (uint64_t)separators16(p + i) << i;
+    return bits;
+}
+
+/* At most two, wherever they are. Returns how many; 3: there are more. */
+static unsigned find_far(struct ehi_slice text, size_t from, uint8_t at[2])
 {
     unsigned count = 0;
     for (size_t word = from; word < text.length; word += 64) {
-        size_t end = text.length - word < 64 ? text.length : word + 64;
-        uint64_t bits = 0;
-        for (size_t i = word; i < end; i += 16)
-            bits |= (uint64_t)separators_from(text, i) << (i - word);
+        uint64_t bits =
+            text.length - word >= 16 ? separators64(text, word) : separators_from(text, word);
         for (; bits != 0; bits &= bits - 1) {
-            if (count == most)
-                return most + 1;
+            if (count == 2)
+                return 3;
             at[count++] = (uint8_t)(word + (unsigned)__builtin_ctzll(bits));
         }
     }
     return count;
+}
+
+/*
+ * The same. By words of 64, since how many of them there are in each varies less than in 16, and a branch that varies costs more
+ * than the rest.
+ */
+static inline unsigned find_separators(struct ehi_slice text, size_t from, uint8_t at[2])
+{
+    if (text.length - from < 16 || text.length - from > 64)
+        return find_far(text, from, at);
+    uint64_t first = separators64(text, from), second = first & (first - 1);
+    if (first == 0)
+        return 0;
+    at[0] = (uint8_t)(from + (unsigned)__builtin_ctzll(first));
+    if (second == 0)
+        return 1;
+    at[1] = (uint8_t)(from + (unsigned)__builtin_ctzll(second));
+    return (second & (second - 1)) == 0 ? 2 : 3;
 }
 
 static inline bool twelve_digits(const uint8_t *p)
@@ -232,9 +255,19 @@ static inline size_t fast_region(const uint8_t *p)
 #define BEGINS(text, left, literal)                                                                \
     ((left) >= sizeof(literal) && memcmp(text, literal, sizeof(literal) - 1) == 0)
 
-/* The kind of what begins with this type and its slash; 0: none. */
-static inline int fast_kind(const uint8_t *type, size_t left)
+static inline bool begins_as(const uint8_t *type, size_t left, int kind)
 {
+    size_t length = kinds[kind].type_length;
+    return left > length && type[length] == '/' &&
+           ehi_same_bytes(type, (const uint8_t *)kinds[kind].type, length);
+}
+
+/* The kind of what begins with this type and its slash; 0: none, or not the one that is wanted. */
+static inline __attribute__((always_inline)) int fast_kind(const uint8_t *type, size_t left,
+                                                           int wanted)
+{
+    if (wanted != 0)
+        return begins_as(type, left, wanted) ? wanted : 0;
     if (BEGINS(type, left, "service-deployment/"))
         return EHI_ARN_DEPLOYMENT;
     if (BEGINS(type, left, "service-revision/"))
@@ -252,11 +285,12 @@ struct names {
 };
 
 /* From `start` on: one, and another one behind each slash. None is empty, and the id is not too long. */
-static inline bool fast_names(struct ehi_slice text, size_t start, int kind, struct names *out)
+static inline __attribute__((always_inline)) bool fast_names(struct ehi_slice text, size_t start,
+                                                             int kind, struct names *out)
 {
     uint8_t slash[2] = {0, 0};
     unsigned more = (unsigned)kinds[kind].has_service + kinds[kind].has_id;
-    if (find_separators(text, start, more, slash) != more)
+    if (find_separators(text, start, slash) != more)
         return false;
     out->start = start;
     out->end[0] = more > 0 ? slash[0] : text.length;
@@ -277,8 +311,9 @@ static inline void put_slice(struct ehi_slice *out, const uint8_t *p, size_t fro
 }
 
 /* All at once, each field once: what is copied right after it was written in pieces stalls. */
-static inline void put_arn(struct ehi_arn *out, struct ehi_slice text, int kind, size_t region,
-                           const struct names *names)
+static inline __attribute__((always_inline)) void put_arn(struct ehi_arn *out,
+                                                          struct ehi_slice text, int kind,
+                                                          size_t region, const struct names *names)
 {
     const uint8_t *p = text.data;
     size_t account = OWNER_BYTES + region + 1;
@@ -296,7 +331,8 @@ static inline void put_arn(struct ehi_arn *out, struct ehi_slice text, int kind,
 }
 
 /* `wanted`: a kind, 0 for any. Where it returns false, nothing was done. */
-static inline bool parse_fast(struct ehi_slice text, int wanted, struct ehi_arn *out)
+static inline __attribute__((always_inline)) bool parse_fast(struct ehi_slice text, int wanted,
+                                                             struct ehi_arn *out)
 {
     struct names names;
     if (text.length < FAST_LEAST || text.length >= FAST_MOST)
@@ -305,19 +341,25 @@ static inline bool parse_fast(struct ehi_slice text, int wanted, struct ehi_arn 
     size_t type = OWNER_BYTES + region + 1 + ACCOUNT_DIGITS + 1;
     if (region == 0)
         return false;
-    int kind = fast_kind(text.data + type, text.length - type);
-    if (kind == 0 || (wanted != 0 && kind != wanted) ||
-        !fast_names(text, type + kinds[kind].type_length + 1, kind, &names))
+    int kind = fast_kind(text.data + type, text.length - type, wanted);
+    if (kind == 0 || !fast_names(text, type + kinds[kind].type_length + 1, kind, &names))
         return false;
     put_arn(out, text, kind, region, &names);
     return true;
 }
 
-static bool ends_in_name(struct ehi_slice text, size_t from)
+/* From there on; what is before it is FAST_LEAST bytes or more, with it. */
+static inline bool ends_in_name(struct ehi_slice text, size_t from)
 {
-    unsigned wrong = 0;
-    for (size_t i = from; i < text.length; i += 16)
-        wrong |= separators_from(text, i);
+    size_t count = text.length - from;
+    const uint8_t *end = text.data + text.length;
+    if (count <= 32) {
+        uint64_t wrong = (uint64_t)separators16(end - 32) | (uint64_t)separators16(end - 16) << 16;
+        return wrong >> (32 - count) == 0;
+    }
+    uint64_t wrong = 0;
+    for (size_t i = from; i < text.length; i += 64)
+        wrong |= text.length - i >= 16 ? separators64(text, i) : separators_from(text, i);
     return wrong == 0;
 }
 
@@ -342,30 +384,30 @@ static bool ends_in_name(struct ehi_slice text, size_t from)
 
 #endif
 
-/* Goes over the part, if it stands at *at. */
-static inline bool pass(struct ehi_slice text, size_t *at, const void *part, size_t length)
-{
-    if (text.length - *at < length || !ehi_same_bytes(text.data + *at, part, length))
-        return false;
-    *at += length;
-    return true;
-}
-
-bool ehi_arn_is_sibling(struct ehi_slice text, enum ehi_arn_kind kind, const struct ehi_arn *of)
+static inline __attribute__((always_inline)) bool
+is_sibling(struct ehi_slice text, enum ehi_arn_kind kind, const struct ehi_arn *of)
 {
     const struct ehi_slice *last = kinds[kind].has_service ? &of->service : &of->cluster;
+    const uint8_t *type = (const uint8_t *)kinds[kind].type, *at = text.data;
     if (text.length < FAST_LEAST || text.length >= FAST_MOST || last->length == 0)
         return false;
     const uint8_t *owner_end = of->account.data + ACCOUNT_DIGITS + 1;
     const uint8_t *names = of->cluster.data - 1; /* with its slash */
-    size_t at = 0;
-    if (!pass(text, &at, of->text.data, (size_t)(owner_end - of->text.data)) ||
-        !pass(text, &at, kinds[kind].type, kinds[kind].type_length) ||
-        !pass(text, &at, names, (size_t)(last->data + last->length - names)) ||
-        !pass(text, &at, "/", 1))
+    size_t owner = (size_t)(owner_end - of->text.data), type_length = kinds[kind].type_length;
+    size_t named = (size_t)(last->data + last->length - names);
+    size_t id_at = owner + type_length + named + 1;
+    if (text.length <= id_at || text.length - id_at > ECSHIST_MAX_RESOURCE_ID_BYTES ||
+        !ehi_same_bytes(at, of->text.data, owner) || !ehi_same_bytes(at + owner, type, type_length))
         return false;
-    size_t id = text.length - at;
-    return id > 0 && id <= ECSHIST_MAX_RESOURCE_ID_BYTES && ends_in_name(text, at);
+    at += owner + type_length;
+    return ehi_same_bytes(at, names, named) && at[named] == '/' && ends_in_name(text, id_at);
+}
+
+bool ehi_arn_is_sibling(struct ehi_slice text, enum ehi_arn_kind kind, const struct ehi_arn *of)
+{
+    if (kind == EHI_ARN_REVISION)
+        return is_sibling(text, EHI_ARN_REVISION, of);
+    return is_sibling(text, kind, of);
 }
 
 /* -- both -------------------------------------------------------------------------------------- */
@@ -400,11 +442,10 @@ int ehi_arn_parse(struct ehi_slice text, struct ehi_arn *out, struct ecshist_err
     return ECSHIST_OK;
 }
 
-int ehi_arn_parse_as(enum ehi_arn_kind kind, struct ehi_slice text, struct ehi_arn *out,
-                     struct ecshist_error *error)
+static __attribute__((noinline)) int parse_slowly_as(enum ehi_arn_kind kind, struct ehi_slice text,
+                                                     struct ehi_arn *out,
+                                                     struct ecshist_error *error)
 {
-    if (parse_fast(text, (int)kind, out))
-        return ECSHIST_OK;
     if (text.length > ECSHIST_MAX_ARN_BYTES)
         return too_long(error);
     struct ehi_arn arn;
@@ -416,6 +457,25 @@ int ehi_arn_parse_as(enum ehi_arn_kind kind, struct ehi_slice text, struct ehi_a
                         EHI_FMT(text));
     *out = arn;
     return ECSHIST_OK;
+}
+
+/* What subjects mostly are have a copy each, in which all of their kind is known when it is compiled. */
+static inline bool parse_usual(enum ehi_arn_kind kind, struct ehi_slice text, struct ehi_arn *out)
+{
+    switch (kind) {
+    case EHI_ARN_DEPLOYMENT:
+        return parse_fast(text, EHI_ARN_DEPLOYMENT, out);
+    case EHI_ARN_REVISION:
+        return parse_fast(text, EHI_ARN_REVISION, out);
+    default:
+        return parse_fast(text, (int)kind, out);
+    }
+}
+
+int ehi_arn_parse_as(enum ehi_arn_kind kind, struct ehi_slice text, struct ehi_arn *out,
+                     struct ecshist_error *error)
+{
+    return parse_usual(kind, text, out) ? ECSHIST_OK : parse_slowly_as(kind, text, out, error);
 }
 
 bool ehi_arn_same_cluster(const struct ehi_arn *a, const struct ehi_arn *b)
