@@ -20,7 +20,7 @@
  * A part: events enough that a page is written once for many of them, few enough that memory stays small. There are two at a
  * time. The first is smaller, so that there soon is something to put.
  */
-enum { PART_EVENTS = 1 << 17, PART_BYTES = 44 << 20, FIRST_SHARE = 4 };
+enum { PART_EVENTS = 1 << 17, PART_BYTES = 32 << 20, FIRST_SHARE = 4 };
 
 #ifdef ECSHIST_TEST_HOOKS
 uint32_t ehi_replay_test_events;
