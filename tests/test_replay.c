@@ -7,11 +7,13 @@
 #include "support/store_dir.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static char *dir, *path;
 
@@ -215,4 +217,126 @@ Test(replay, parts_do_not_matter, .timeout = 300)
         check_parts(seed);
         store_dir_unlink(path);
     }
+}
+
+/* -- what goes wrong --------------------------------------------------------------------------------- */
+
+static void append_some(unsigned count)
+{
+    struct random_events random;
+    ecshist_store *store = store_dir_open(path);
+    random_events_start(&random, 5);
+    append_random(store, &random, count);
+    random_events_end(&random);
+    ecshist_close(store);
+}
+
+/* A byte of the oldest segment is another one: some events are good before it, and many come after it. */
+static void spoil(size_t share, size_t of)
+{
+    char *segment = store_dir_oldest_segment(path);
+    size_t length;
+    unsigned char *bytes = store_dir_read(segment, &length);
+    /* A sealed one has its footer behind, the newest zeros. */
+    while (length > 0 && bytes[length - 1] == 0)
+        length--;
+    size_t at = length / of * share;
+    unsigned char other = bytes[at] ^ 0x40;
+    store_dir_write(segment, at, &other, 1);
+    free(bytes);
+    free(segment);
+}
+
+static void check_error(const struct ecshist_error *wanted, uint32_t part_events, bool alone)
+{
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    int rc = rebuild(part_events, alone, &error);
+    cr_assert_eq(rc, ECSHIST_DAMAGED, "%s", error.message);
+    cr_assert_str_eq(error.message, wanted->message);
+    cr_assert_str_eq(error.place, wanted->place);
+    cr_assert_eq(error.seq, wanted->seq);
+}
+
+Test(replay, the_first_damage_is_reported, .timeout = 120)
+{
+    for (size_t share = 3; share < 8; share += 2) {
+        struct ecshist_error wanted = ECSHIST_ERROR_INIT;
+        append_some(300);
+        spoil(share, 9);
+        spoil(8, 9);
+        cr_assert_eq(rebuild(0, true, &wanted), ECSHIST_DAMAGED, "%s", wanted.message);
+        for (uint32_t part = 1; part < 200; part = part * 2 + 1) {
+            check_error(&wanted, part, false);
+            check_error(&wanted, part, true);
+        }
+        store_dir_unlink(path);
+    }
+}
+
+static bool count_down(void *context, uint64_t done, uint64_t total)
+{
+    unsigned *left = context;
+    cr_assert_leq(done, total);
+    return (*left)-- > 0;
+}
+
+/* It is asked after each part, by the thread that called, and the index that was there stays. */
+Test(replay, stops_when_told, .timeout = 120)
+{
+    append_some(300);
+    char *before = rebuilt(0, false);
+    for (unsigned after = 0; after < 20; after += 3) {
+        struct ecshist_error error = ECSHIST_ERROR_INIT;
+        ecshist_store *store = store_dir_open(path);
+        unsigned left = after;
+        ehi_replay_test_events = 10;
+        int rc = ecshist_rebuild_index(store, count_down, &left, &error);
+        ehi_replay_test_events = 0;
+        cr_assert_eq(rc, ECSHIST_END, "%s", error.message);
+        ecshist_close(store);
+        char *after_it = index_as_text();
+        cr_assert_str_eq(before, after_it);
+        free(after_it);
+    }
+    free(before);
+}
+
+static volatile sig_atomic_t caught_by_another;
+static pthread_t caller;
+
+static void on_signal(int number)
+{
+    (void)number;
+    caught_by_another |= !pthread_equal(pthread_self(), caller);
+}
+
+static void *send_signals(void *context)
+{
+    atomic_bool *stop = context;
+    while (!atomic_load(stop))
+        (void)kill(getpid(), SIGUSR1);
+    return NULL;
+}
+
+/* A signal of the process is never taken by the thread that folds: its handlers may count on the program's own. */
+Test(replay, signals_are_for_others, .timeout = 120)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigset_t usr1;
+    pthread_t sender;
+    atomic_bool stop = false;
+    append_some(300);
+    caller = pthread_self();
+    cr_assert_eq(sigaction(SIGUSR1, &action, NULL), 0);
+    sigemptyset(&usr1);
+    sigaddset(&usr1, SIGUSR1);
+    /* The sender has it blocked; this thread only while that begins. */
+    cr_assert_eq(pthread_sigmask(SIG_BLOCK, &usr1, NULL), 0);
+    cr_assert_eq(pthread_create(&sender, NULL, send_signals, &stop), 0);
+    cr_assert_eq(pthread_sigmask(SIG_UNBLOCK, &usr1, NULL), 0);
+    for (int i = 0; i < 5; i++)
+        free(rebuilt(5, false));
+    atomic_store(&stop, true);
+    cr_assert_eq(pthread_join(sender, NULL), 0);
+    cr_assert_not(caught_by_another);
 }
