@@ -99,6 +99,18 @@ static int other_events(const struct ehi_frame *frame, struct ecshist_error *err
                     (unsigned long long)frame->next_seq);
 }
 
+/* A history-expired is alone in its frame: the part ends before it. */
+static int stop_at_expiry(struct part *part, const struct ehi_frame *frame, uint64_t seq,
+                          struct ecshist_error *error)
+{
+    part->stop = AT_EXPIRY;
+    if (frame->record_count == 1)
+        return ECSHIST_OK;
+    return ehi_fail(error, ECSHIST_DAMAGED,
+                    "event %llu of the log, a history-expired, is not alone in its frame",
+                    (unsigned long long)seq);
+}
+
 static int replay_frame(struct part *part, const struct ehi_frame *frame,
                         struct ecshist_error *error)
 {
@@ -109,23 +121,13 @@ static int replay_frame(struct part *part, const struct ehi_frame *frame,
     ehi_batch_skip_to(part->batch, frame->first_seq);
     while (rc == ECSHIST_OK && ehi_stored_next(&rest, frame->compressed, &stored)) {
         if (stored.type == EHI_HISTORY_EXPIRED)
-            return ehi_fail(error, ECSHIST_DAMAGED,
-                            "event %llu of the log, a history-expired, is not alone in its frame",
-                            (unsigned long long)stored.seq);
+            return stop_at_expiry(part, frame, stored.seq, error);
         rc = replay_record(part, frame, &stored, error);
     }
     part->done_bytes += frame->length;
     if (rc == ECSHIST_OK && ehi_batch_head(part->batch)->next_seq != frame->next_seq)
         return other_events(frame, error);
     return rc;
-}
-
-static bool is_expiry(const struct ehi_frame *frame)
-{
-    struct ehi_slice rest = frame->payload;
-    struct ehi_stored stored;
-    return frame->record_count == 1 && ehi_stored_next(&rest, frame->compressed, &stored) &&
-           stored.type == EHI_HISTORY_EXPIRED;
 }
 
 static bool is_full(const struct part *part)
@@ -140,23 +142,18 @@ static int fold(struct part *part, struct ecshist_error *error)
     struct ehi_log *log = part->replay->store->log;
     int rc = ECSHIST_OK;
     part->stop = IS_FULL;
-    while (rc == ECSHIST_OK && !is_full(part)) {
+    while (rc == ECSHIST_OK && part->stop == IS_FULL && !is_full(part)) {
         struct ehi_frame frame;
-        struct ehi_position position = part->position;
-        rc = ehi_log_next(log, &position, &frame, &part->verdict, error);
+        struct ehi_position before = part->position;
+        rc = ehi_log_next(log, &part->position, &frame, &part->verdict, error);
         if (rc != ECSHIST_OK)
             break;
-        bool ends = part->verdict != EHI_FRAME;
-        if (!ends && is_expiry(&frame)) {
-            part->stop = AT_EXPIRY;
-            break;
-        }
-        /* At the end, too: it may be in a segment that has no frame yet. */
-        part->position = position;
-        part->stop = ends ? AT_END : IS_FULL;
-        if (ends)
-            break;
-        rc = replay_frame(part, &frame, error);
+        if (part->verdict != EHI_FRAME)
+            part->stop = AT_END;
+        else
+            rc = replay_frame(part, &frame, error);
+        if (part->stop == AT_EXPIRY)
+            part->position = before;
     }
     ehi_head_set_position(ehi_batch_head(part->batch), &part->position);
     return rc;
