@@ -1,8 +1,9 @@
 /*
  * Threads that append and ask at the same time on one handle: stress [SECONDS]. No test framework,
  * so that it can be built with -fsanitize=thread too, as scripts/tsan does. A second process appends and reads
- * the same store meanwhile.
+ * the same store meanwhile. The log is folded in parts so small that each rebuild, and many a catching up, has its second thread.
  */
+#include "fold/store.h"
 #include "support/hold.h"
 #include "support/store_dir.h"
 
@@ -17,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { APPENDERS = 3, THREADS = 8, BATCH = 8, FOLLOWER = 5 };
+enum { APPENDERS = 3, THREADS = 8, BATCH = 8, FOLLOWER = 5, PART_EVENTS = 40 };
 
 struct shared {
     const char *path;
@@ -417,6 +418,7 @@ int main(int argc, char **argv)
 {
     unsigned seconds = argc > 1 ? (unsigned)atoi(argv[1]) : 3;
     char *dir = store_dir_new(), *path = store_dir_path(dir, "store");
+    ehi_replay_test_events = PART_EVENTS;
     struct other other = start_other(path);
     struct shared shared = {.path = path, .store = open_roomy(path)};
     struct worker workers[THREADS] = {0};

@@ -198,6 +198,24 @@ Test(arena, reset_keeps_the_largest_chunk)
     ehi_arena_free(&arena);
 }
 
+Test(arena, counts_what_is_in_use)
+{
+    struct ehi_arena arena = {.keep_bytes = SIZE_MAX};
+    cr_assert_not_null(ehi_arena_alloc(&arena, 100));
+    size_t of_one = arena.bytes;
+    cr_assert_geq(of_one, 100);
+    for (int i = 0; i < 10; i++)
+        cr_assert_not_null(ehi_arena_alloc(&arena, 1000000));
+    cr_assert_geq(arena.bytes, 10000000);
+    ehi_arena_reset(&arena);
+    cr_assert_lt(arena.bytes, 2500000, "what is kept only is not in use: %zu", arena.bytes);
+    for (int i = 0; i < 10; i++)
+        cr_assert_not_null(ehi_arena_alloc(&arena, 1000000));
+    cr_assert_geq(arena.bytes, 10000000);
+    ehi_arena_free(&arena);
+    cr_assert_eq(arena.bytes, 0);
+}
+
 /* -- hashes ------------------------------------------------------------------------------------ */
 
 /* From xxHash's own documentation and command line: they are stored, so they must never change. */

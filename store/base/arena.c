@@ -14,6 +14,7 @@ static void use_chunk(struct ehi_arena *arena, struct ehi_arena_chunk *chunk)
 {
     chunk->older = arena->chunks;
     arena->chunks = chunk;
+    arena->bytes += chunk->size;
     arena->next = chunk->data;
     arena->end = chunk->data + chunk->size;
 }
@@ -48,7 +49,6 @@ static bool add_chunk(struct ehi_arena *arena, size_t least)
     if (chunk == NULL)
         return false;
     chunk->size = size;
-    arena->bytes += size;
     use_chunk(arena, chunk);
     return true;
 }
@@ -137,9 +137,10 @@ void ehi_arena_reset(struct ehi_arena *arena)
     arena->chunks = NULL;
     arena->bytes = 0;
     size_t most = most_kept(arena);
+    size_t kept = 0;
     struct ehi_arena_chunk **link = &arena->kept;
-    while (*link != NULL && (arena->bytes == 0 || arena->bytes + (*link)->size <= most)) {
-        arena->bytes += (*link)->size;
+    while (*link != NULL && (kept == 0 || kept + (*link)->size <= most)) {
+        kept += (*link)->size;
         link = &(*link)->older;
     }
     free_chunks(*link);

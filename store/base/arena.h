@@ -13,7 +13,7 @@ struct ehi_arena_chunk;
 struct ehi_arena {
     struct ehi_arena_chunk *chunks; /* in use; newest first */
     struct ehi_arena_chunk *kept;   /* from before it was reset */
-    size_t bytes;                   /* of all of them */
+    size_t bytes;                   /* of the chunks in use */
     size_t keep_bytes;              /* kept over a reset at the most; 0: some megabytes */
     uint8_t *next;
     uint8_t *end;

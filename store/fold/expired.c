@@ -138,8 +138,9 @@ static int add_frame(struct ehi_expired *expired, const struct ehi_log *log,
     return rc;
 }
 
-int ehi_expired_read(struct ehi_expired *expired, struct ehi_log *log, struct ehi_position from,
-                     struct ecshist_error *error)
+/* Frame by frame, all of them checked. */
+static int read_checked(struct ehi_expired *expired, struct ehi_log *log, struct ehi_position from,
+                        struct ecshist_error *error)
 {
     enum ehi_verdict verdict = EHI_FRAME;
     int rc = ECSHIST_OK;
@@ -150,6 +151,44 @@ int ehi_expired_read(struct ehi_expired *expired, struct ehi_log *log, struct eh
             rc = add_frame(expired, log, &frame, error);
     }
     return rc;
+}
+
+/* Only those that are wanted are checked. *whole: all that was found was good, and then the log ended. */
+static int read_skimming(struct ehi_expired *expired, struct ehi_log *log, struct ehi_position from,
+                         bool *whole, struct ecshist_error *error)
+{
+    bool found = true;
+    int rc = ECSHIST_OK;
+    *whole = false;
+    while (rc == ECSHIST_OK && found) {
+        struct ehi_frame frame;
+        enum ehi_verdict verdict;
+        rc = ehi_log_skim(log, EHI_HISTORY_EXPIRED, &from, &found, error);
+        if (rc != ECSHIST_OK)
+            return rc;
+        if (ehi_log_next(log, &from, &frame, &verdict, NULL) != ECSHIST_OK)
+            return ECSHIST_OK;
+        *whole = !found && verdict != EHI_FRAME;
+        if (verdict != EHI_FRAME)
+            return ECSHIST_OK;
+        rc = add_frame(expired, log, &frame, error);
+    }
+    return rc;
+}
+
+/*
+ * Every frame is checked when it is folded, so that need not be done here too. But where something is wrong, all are: the error is
+ * that of the first that is.
+ */
+int ehi_expired_read(struct ehi_expired *expired, struct ehi_log *log, struct ehi_position from,
+                     struct ecshist_error *error)
+{
+    bool whole;
+    int rc = read_skimming(expired, log, from, &whole, error);
+    if (whole || (rc != ECSHIST_OK && rc != ECSHIST_DAMAGED))
+        return rc;
+    ehi_expired_free(expired);
+    return read_checked(expired, log, from, error);
 }
 
 bool ehi_expired_has(const struct ehi_expired *expired, struct ehi_slice record)

@@ -27,6 +27,7 @@ struct subject {
     bool is_new, dirty;
     bool chunks_dirty, has_older_rows;
     struct subject *service;
+    const struct subject *older; /* the same as the batch before has it; NULL: that has it not */
     /* What is in memory: at first the last row of the index. NULL: no event of its own came yet. */
     struct ehi_batch_chunk *chunks;
     struct ehi_batch_chunk chunk;     /* the first of them */
@@ -57,7 +58,7 @@ enum { FIRST_SLOTS = 1024, ITEM_LISTS = 4, SIEVE_BLOCKS = 65536, SIEVE_WORDS = 8
  * Of a batch that makes an index from scratch: which ARNs may be in it. A block of bits for each hash, four of them set;
  * none that was entered is missed, and few that were not are found.
  */
-struct sieve {
+struct ehi_sieve {
     uint64_t blocks[SIEVE_BLOCKS][SIEVE_WORDS];
 };
 
@@ -79,8 +80,14 @@ struct ehi_batch {
     struct ehi_buffer scratch;
     struct item *items; /* lists of them, each with room for all subjects, and room to sort one */
     size_t item_capacity;
-    struct sieve *sieve; /* NULL: the index may have any ARN */
+    struct ehi_sieve *sieve;       /* NULL: the index may have any ARN */
+    const struct ehi_batch *older; /* the one before, which is not in the index yet; or NULL */
 };
+
+struct ehi_sieve *ehi_sieve_new(void)
+{
+    return calloc(1, sizeof(struct ehi_sieve));
+}
 
 struct ehi_batch *ehi_batch_new(void)
 {
@@ -107,7 +114,6 @@ void ehi_batch_free(struct ehi_batch *batch)
     free(batch->subjects);
     free(batch->records);
     free(batch->items);
-    free(batch->sieve);
     free(batch);
 }
 
@@ -136,6 +142,7 @@ void ehi_batch_begin(struct ehi_batch *batch, struct ehi_db_txn *txn, struct ehi
     batch->log = log;
     batch->head = *head;
     batch->first_seq = head->next_seq;
+    batch->older = NULL;
 }
 
 void ehi_batch_continue(struct ehi_batch *batch, struct ehi_db_txn *txn, bool keeps)
@@ -149,9 +156,18 @@ struct ehi_arena *ehi_batch_arena(struct ehi_batch *batch)
     return &batch->arena;
 }
 
-void ehi_batch_from_scratch(struct ehi_batch *batch)
+void ehi_batch_from_scratch(struct ehi_batch *batch, struct ehi_sieve *sieve)
 {
-    batch->sieve = calloc(1, sizeof(*batch->sieve));
+    batch->sieve = sieve;
+}
+
+void ehi_batch_follow(struct ehi_batch *batch, const struct ehi_batch *older)
+{
+    batch->older = older;
+}
+
+void ehi_batch_keep_memory(struct ehi_batch *batch)
+{
     batch->arena.keep_bytes = SIZE_MAX;
 }
 
@@ -224,7 +240,7 @@ static int enter_subject(struct ehi_batch *batch, struct subject *s, struct ecsh
     return ECSHIST_OK;
 }
 
-static struct subject *known_subject(struct ehi_batch *batch, struct ehi_hash128 hash,
+static struct subject *known_subject(const struct ehi_batch *batch, struct ehi_hash128 hash,
                                      struct ehi_slice arn)
 {
     const struct slot *slots = batch->slots;
@@ -269,6 +285,11 @@ static void put_in_sieve(const struct ehi_batch *batch, struct ehi_hash128 hash)
     }
 }
 
+static bool subject_exists(const struct subject *s)
+{
+    return s->id != 0;
+}
+
 /* -- loading ----------------------------------------------------------------------------------- */
 
 static int decode_state(struct ehi_batch *batch, struct subject *s, struct ehi_slice state,
@@ -305,6 +326,15 @@ static int get_state(struct ehi_batch *batch, enum ehi_arn_kind kind, uint64_t i
     return state->data == NULL ? ehi_fail_memory(error) : ECSHIST_OK;
 }
 
+static int encode_state(const struct subject *s, struct ehi_buffer *out)
+{
+    if (s->kind == EHI_ARN_DEPLOYMENT)
+        return ehi_deployment_encode(&s->as.deployment, out);
+    if (s->kind == EHI_ARN_REVISION)
+        return ehi_revision_encode(&s->as.revision, out);
+    return ehi_service_encode(&s->as.service, out);
+}
+
 static int load_state(struct ehi_batch *batch, struct subject *s, struct ecshist_error *error)
 {
     struct ehi_slice state;
@@ -318,13 +348,48 @@ static int load_state(struct ehi_batch *batch, struct subject *s, struct ecshist
     return decode_state(batch, s, state, error);
 }
 
-/* The last row of the index, into the subject's first chunk. */
+/* A subject's state as it would be put, of the batch before: in this one's memory. */
+static int copy_state(struct ehi_batch *batch, const struct subject *older, struct ehi_slice *out,
+                      struct ecshist_error *error)
+{
+    batch->scratch.length = 0;
+    if (encode_state(older, &batch->scratch) != ECSHIST_OK)
+        return ehi_fail_memory(error);
+    *out = ehi_arena_copy(&batch->arena, ehi_buffer_slice(&batch->scratch));
+    return out->data == NULL ? ehi_fail_memory(error) : ECSHIST_OK;
+}
+
+/* As the batch before has it: by way of the row that it will be, as from the index. */
+static int load_older(struct ehi_batch *batch, struct subject *s, const struct subject *older,
+                      struct ecshist_error *error)
+{
+    struct ehi_slice state;
+    s->older = older;
+    s->id = older->id;
+    int rc = copy_state(batch, older, &state, error);
+    return rc == ECSHIST_OK ? decode_state(batch, s, state, error) : rc;
+}
+
+/* The last row there is of a subject, in the batch before or in the index. */
+static int last_row(struct ehi_batch *batch, const struct subject *s,
+                    struct ehi_db_entry entries[EHI_DB_CHUNK], unsigned *count,
+                    struct ecshist_error *error)
+{
+    const struct ehi_batch_chunk *last = s->older == NULL ? NULL : s->older->chunks;
+    if (last == NULL || last->count == 0)
+        return ehi_db_timeline_last(batch->txn, s->id, entries, count, error);
+    *count = last->count;
+    memcpy(entries, last->entries, last->count * sizeof(*entries));
+    return ECSHIST_OK;
+}
+
+/* The last row, into the subject's first chunk. */
 static int load_last_row(struct ehi_batch *batch, struct subject *s, struct ecshist_error *error)
 {
     struct ehi_db_entry entries[EHI_DB_CHUNK];
     struct ehi_batch_chunk *c = &s->chunk;
     unsigned count;
-    int rc = ehi_db_timeline_last(batch->txn, s->id, entries, &count, error);
+    int rc = last_row(batch, s, entries, &count, error);
     if (rc != ECSHIST_OK || count == 0)
         return rc;
     c->capacity = count + 1 < EHI_DB_CHUNK ? count + 1 : EHI_DB_CHUNK;
@@ -363,8 +428,27 @@ static struct subject *new_subject(struct ehi_batch *batch, enum ehi_arn_kind ki
     return s;
 }
 
-/* The subject of an ARN, loaded from the index where it is there. The arn must outlive the batch.
- */
+/* What there is of it already: as the batch before has it, or the index. */
+static int load_subject(struct ehi_batch *batch, struct subject *s, struct ecshist_error *error)
+{
+    bool found = false;
+    if (!in_sieve(batch, s->kind, s->hash)) {
+        put_in_sieve(batch, s->hash);
+        s->is_new = true;
+        return ECSHIST_OK;
+    }
+    const struct subject *older =
+        batch->older == NULL ? NULL : known_subject(batch->older, s->hash, s->arn);
+    if (older != NULL && subject_exists(older))
+        return load_older(batch, s, older, error);
+    int rc = ehi_db_find(batch->txn, s->arn, s->hash, &s->id, &found, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    s->is_new = !found;
+    return found ? load_state(batch, s, error) : ECSHIST_OK;
+}
+
+/* The subject of an ARN, loaded where it is there. The arn must outlive the batch. */
 static int find_subject(struct ehi_batch *batch, struct ehi_slice arn, enum ehi_arn_kind kind,
                         struct subject **out, struct ecshist_error *error)
 {
@@ -377,13 +461,7 @@ static int find_subject(struct ehi_batch *batch, struct ehi_slice arn, enum ehi_
         return ehi_fail_memory(error);
     s->hash = hash;
     s->arn = arn;
-    bool found = false;
-    int rc = in_sieve(batch, kind, hash) ? ehi_db_find(batch->txn, arn, hash, &s->id, &found, error)
-                                         : ECSHIST_OK;
-    if (rc != ECSHIST_OK)
-        return rc;
-    s->is_new = !found;
-    rc = found ? load_state(batch, s, error) : ECSHIST_OK;
+    int rc = load_subject(batch, s, error);
     if (rc == ECSHIST_OK)
         rc = enter_subject(batch, s, error);
     if (rc == ECSHIST_OK)
@@ -425,11 +503,6 @@ static void create_subject(struct ehi_batch *batch, struct subject *s, uint64_t 
         s->as.service.first_seq = seq;
         batch->head.service_count++;
     }
-}
-
-static bool subject_exists(const struct subject *s)
-{
-    return s->id != 0;
 }
 
 /* -- idempotency ------------------------------------------------------------------------------- */
@@ -583,8 +656,10 @@ static int offer_indexed(struct recomputing *r, uint64_t deployment_id, struct e
     rc = ehi_deployment_decode(state, &batch->arena, &d, error);
     if (rc != ECSHIST_OK)
         return rc;
-    /* Where the batch has it in a newer state, that was offered. */
-    if (known_subject(batch, ehi_hash128(d.arn.data, d.arn.length), d.arn) == NULL)
+    /* Where the batch, or the one before, has it in a newer state, that was offered. */
+    struct ehi_hash128 hash = ehi_hash128(d.arn.data, d.arn.length);
+    if (known_subject(batch, hash, d.arn) == NULL &&
+        (batch->older == NULL || known_subject(batch->older, hash, d.arn) == NULL))
         offer_again(r, &d);
     return rc;
 }
@@ -605,6 +680,27 @@ static int offer_all_indexed(struct recomputing *r, struct ecshist_error *error)
     return rc;
 }
 
+/* Those that the batch before has and this one has not. What is offered of them lives on with this one. */
+static int offer_older(struct recomputing *r, struct ecshist_error *error)
+{
+    struct ehi_batch *batch = r->batch;
+    for (size_t i = 0; batch->older != NULL && i < batch->older->subject_count; i++) {
+        const struct subject *s = batch->older->subjects[i];
+        if (s->kind != EHI_ARN_DEPLOYMENT || s->service != r->service->older ||
+            !subject_exists(s) || known_subject(batch, s->hash, s->arn) != NULL)
+            continue;
+        struct ehi_slice state;
+        struct ehi_deployment d;
+        int rc = copy_state(batch, s, &state, error);
+        if (rc == ECSHIST_OK)
+            rc = ehi_deployment_decode(state, &batch->arena, &d, error);
+        if (rc != ECSHIST_OK)
+            return rc;
+        offer_again(r, &d);
+    }
+    return ECSHIST_OK;
+}
+
 /* An observation took back what made a revision the current one. */
 static int recompute_current(struct ehi_batch *batch, struct subject *service,
                              struct ecshist_error *error)
@@ -617,7 +713,9 @@ static int recompute_current(struct ehi_batch *batch, struct subject *service,
         if (s->kind == EHI_ARN_DEPLOYMENT && s->service == service && subject_exists(s))
             offer_again(&r, &s->as.deployment);
     }
-    int rc = service->is_new ? ECSHIST_OK : offer_all_indexed(&r, error);
+    int rc = service->older == NULL ? ECSHIST_OK : offer_older(&r, error);
+    if (rc == ECSHIST_OK && !service->is_new)
+        rc = offer_all_indexed(&r, error);
     if (rc == ECSHIST_OK && state->stated_revision_arn.data != NULL && !r.stated_is_here)
         offer(state, state->stated_revision_arn, state->stated_finished_at_us,
               state->stated_created_seq);
@@ -1001,15 +1099,6 @@ int ehi_batch_replay(struct ehi_batch *batch, struct ehi_slice record, uint64_t 
 
 /* -- putting ----------------------------------------------------------------------------------- */
 
-static int encode_state(const struct subject *s, struct ehi_buffer *out)
-{
-    if (s->kind == EHI_ARN_DEPLOYMENT)
-        return ehi_deployment_encode(&s->as.deployment, out);
-    if (s->kind == EHI_ARN_REVISION)
-        return ehi_revision_encode(&s->as.revision, out);
-    return ehi_service_encode(&s->as.service, out);
-}
-
 static int put_service_names(struct ehi_batch *batch, const struct subject *s,
                              struct ecshist_error *error)
 {
@@ -1195,7 +1284,6 @@ static int put_arns(struct ehi_batch *batch, const struct to_put *put, struct ec
     int rc = ECSHIST_OK;
     for (size_t i = 0; i < put->arn_count && rc == ECSHIST_OK; i++) {
         const struct subject *s = item_at(put->arns, put->arn_count, i);
-        put_in_sieve(batch, s->hash);
         rc = ehi_db_put_arn(batch->txn, s->kind, s->hash, s->id, error);
     }
     return rc;

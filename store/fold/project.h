@@ -32,15 +32,24 @@ void ehi_batch_free(struct ehi_batch *batch);
 void ehi_batch_begin(struct ehi_batch *batch, struct ehi_db_txn *txn, struct ehi_log *log,
                      const struct ehi_db_head *head);
 /*
- * Goes on with what was applied before, reading through another transaction of the same state of the index. keeps: what is
- * applied now outlives that transaction.
+ * Goes on with what was applied before, reading, or being put, through another transaction on the same state of the index. keeps:
+ * what is applied now outlives that transaction; else it borrows from it.
  */
 void ehi_batch_continue(struct ehi_batch *batch, struct ehi_db_txn *txn, bool keeps);
 /*
- * The index that the batch is put into was empty when the first was begun, and is written to by nobody else: what no batch has
- * put is not looked for. For making an index anew. Without memory for it all is looked for.
+ * The index that batches with this sieve are put into was empty when the first was begun, and is written to by nobody else: an ARN
+ * that none of them has met is not looked for. For making an index anew, one batch after the other. NULL: all are looked for.
  */
-void ehi_batch_from_scratch(struct ehi_batch *batch);
+struct ehi_sieve;
+struct ehi_sieve *ehi_sieve_new(void); /* free() it; NULL where memory is out */
+void ehi_batch_from_scratch(struct ehi_batch *batch, struct ehi_sieve *sieve);
+/*
+ * For two threads: one puts `older`, whose events come before this batch's, while the other applies this one, reading what
+ * stood in the index before `older`. Until this one is begun anew no event is applied to `older`, nor is it begun.
+ */
+void ehi_batch_follow(struct ehi_batch *batch, const struct ehi_batch *older);
+/* Its memory is kept from one use to the next, however much it is. */
+void ehi_batch_keep_memory(struct ehi_batch *batch);
 /* The memory that the batch has of its events, to say when it should be put. */
 size_t ehi_batch_bytes(const struct ehi_batch *batch);
 /* The head as it will be after put; its log position is the caller's to set before. */

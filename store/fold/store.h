@@ -133,17 +133,27 @@ int ehi_store_check_poison(struct ehi_store *store, struct ecshist_error *error)
  * (replay.c) */
 int ehi_replay(struct ehi_store *store, struct ehi_db *db, ecshist_progress_fn progress,
                void *context, struct ecshist_error *error) ECSHIST_CHECKED;
-/* Builds index.new from the whole log and swaps it in, under the writers' lock. (replay.c) */
+/* The same for an index of nobody else's, while others append; up to where the log ends then. */
+int ehi_replay_unlocked(struct ehi_store *store, struct ehi_db *db, struct ecshist_error *error)
+    ECSHIST_CHECKED;
+/* Builds index.new from the whole log and swaps it in, under the writers' lock. (rebuild.c) */
 int ehi_rebuild(struct ehi_store *store, ecshist_progress_fn progress, void *context,
                 struct ecshist_error *error) ECSHIST_CHECKED;
 /*
  * For the last one out: where much of the index's file is free, a copy without that takes its place, flushed and marked
- * clean. false: it is as it was. (replay.c)
+ * clean. false: it is as it was. (rebuild.c)
  */
 bool ehi_leave_with_copy(struct ehi_store *store);
 /* Opens STORE/index. (open.c) */
 int ehi_store_open_index(struct ehi_store *store, struct ehi_db **out, struct ecshist_error *error)
     ECSHIST_CHECKED;
+
+#ifdef ECSHIST_TEST_HOOKS
+/* Events of a part that is put with one commit; 0: as many as there usually are. */
+extern uint32_t ehi_replay_test_events;
+/* No thread can be had. */
+extern bool ehi_replay_test_alone;
+#endif
 
 static inline struct ehi_position ehi_head_position(const struct ehi_db_head *head)
 {

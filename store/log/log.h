@@ -81,6 +81,12 @@ bool ehi_log_at_end(struct ehi_log *log, const struct ehi_position *position);
  */
 int ehi_log_next(struct ehi_log *log, struct ehi_position *position, struct ehi_frame *frame,
                  enum ehi_verdict *verdict, struct ecshist_error *error) ECSHIST_CHECKED;
+/*
+ * Moves *position on to a frame that holds one record of this type and nothing else, or to where no frame can be seen. Goes by the
+ * frames' headers and checks none of them: what is found is good only if ehi_log_next says so. IO, NO_MEMORY.
+ */
+int ehi_log_skim(struct ehi_log *log, uint16_t type, struct ehi_position *position, bool *found,
+                 struct ecshist_error *error) ECSHIST_CHECKED;
 /* Under the lock: cuts a torn tail off at *position: fills it with zeros, since a mapped file must
  * not shrink. */
 int ehi_log_cut(struct ehi_log *log, const struct ehi_position *position,

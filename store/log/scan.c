@@ -254,6 +254,68 @@ int ehi_log_next(struct ehi_log *log, struct ehi_position *position, struct ehi_
     return ECSHIST_OK;
 }
 
+/* -- by headers alone -------------------------------------------------------------------------- */
+
+static bool is_lone(const struct ehi_frame *frame, uint16_t type)
+{
+    struct ehi_slice rest = frame->payload;
+    struct ehi_stored stored;
+    return frame->record_count == 1 && ehi_stored_next(&rest, frame->compressed, &stored) &&
+           stored.type == type;
+}
+
+enum skimmed { SKIM_FOUND, SKIM_FOOTER, SKIM_STOPPED };
+
+static enum skimmed skim_segment(const struct ehi_view *view, uint16_t type,
+                                 struct ehi_position *position, uint64_t *next_segment)
+{
+    struct ehi_frame frame;
+    bool footer;
+    while (ehi_frame_parse(view, position->offset, &frame, &footer)) {
+        *next_segment = position->next_seq = frame.first_seq;
+        if (footer)
+            return SKIM_FOOTER;
+        if (is_lone(&frame, type))
+            return SKIM_FOUND;
+        position->offset += frame.length;
+    }
+    return SKIM_STOPPED;
+}
+
+/* The whole segment, as far as it goes by now; with what follows it. */
+static int skim_view(struct ehi_log *log, uint64_t segment, struct ehi_view *view,
+                     struct ecshist_error *error)
+{
+    int rc = ehi_view_get(log, segment, UINT64_MAX, view, error);
+    if (rc != ECSHIST_OK || view->next != 0)
+        return rc;
+    rc = ehi_table_refresh(log, error);
+    return rc == ECSHIST_OK ? ehi_view_get(log, segment, UINT64_MAX, view, error) : rc;
+}
+
+int ehi_log_skim(struct ehi_log *log, uint16_t type, struct ehi_position *position, bool *found,
+                 struct ecshist_error *error)
+{
+    enum skimmed skimmed = SKIM_FOOTER;
+    *found = false;
+    while (skimmed == SKIM_FOOTER) {
+        struct ehi_view view;
+        uint64_t next = 0;
+        int rc = skim_view(log, position->segment, &view, error);
+        if (rc == ECSHIST_NOT_FOUND)
+            return ECSHIST_OK;
+        if (rc != ECSHIST_OK)
+            return rc;
+        skimmed = skim_segment(&view, type, position, &next);
+        if (skimmed == SKIM_FOOTER && (view.next == 0 || view.next != next))
+            return ECSHIST_OK;
+        if (skimmed == SKIM_FOOTER)
+            *position = (struct ehi_position){next, EHI_SEGMENT_HEADER_BYTES, next, 0, 0};
+    }
+    *found = skimmed == SKIM_FOUND;
+    return ECSHIST_OK;
+}
+
 void ehi_log_start(struct ehi_log *log, struct ehi_position *out)
 {
     pthread_mutex_lock(&log->tables);
