@@ -455,12 +455,56 @@ Test(verify_views, I4_a_row_in_the_midst)
     }
 }
 
+static size_t flipped;
+
+static void flip_byte_of_value(MDB_val *key, MDB_val *value)
+{
+    (void)key;
+    if (flipped < value->mv_size)
+        bytes_of(value)[flipped] ^= 1;
+    else
+        flipped = SIZE_MAX;
+}
+
+/* The status, the deployment, and whatever else a list shows of it: a byte of a row is never for nothing. */
+Test(verify_views, I5_by_service_each_byte)
+{
+    unsigned bytes = 0;
+    for (flipped = 0;; flipped++, bytes++) {
+        edit_row("by_service", 1, flip_byte_of_value);
+        if (flipped == SIZE_MAX)
+            break;
+        expect_only("I5");
+    }
+    cr_assert_gt(bytes, 15u);
+}
+
+static void other_reason(MDB_val *key, MDB_val *value)
+{
+    static const uint8_t more[] = {2, 'n', 'o'};
+    (void)key;
+    bytes_of(value)[2] ^= 8; /* the brief's flags: behind the id, which is one byte */
+    memcpy(bytes_of(value) + value->mv_size, more, sizeof(more));
+    value->mv_size += sizeof(more);
+}
+
+static void in_state(MDB_val *key, MDB_val *value)
+{
+    (void)key;
+    bytes_of(value)[2] = 1;
+    value->mv_size = 3;
+}
+
 Test(verify_views, I5_by_service)
 {
+    edit_row("by_service", 1, other_reason);
+    expect_only("I5");
+    edit_row("by_service", 1, in_state); /* right, but not as it is written */
+    expect_only("I5");
     for (unsigned n = 0; n < 4; n++) {
         edit_row("by_service", n, NULL);
         expect_only("I5");
-        edit_row("by_service", n, flip_last_of_value); /* the deployment */
+        edit_row("by_service", n, flip_last_of_value);
         expect_only("I5");
         edit_row("by_service", n, flip_first_of_value); /* the status */
         expect_only("I5");
@@ -516,11 +560,18 @@ Test(verify_views, I7_the_mark)
     free(mark);
 }
 
+static void longer_id(MDB_val *key, MDB_val *value)
+{
+    (void)key;
+    bytes_of(value)[0] |= 0xf0;
+}
+
 Test(verify_views, I9_rows_that_are_not_well_formed)
 {
+    static edit_fn *const edits[] = {NULL, shorten_value, longer_id};
     static const char *const tables[] = {"arns", "timeline", "by_service"};
     for (size_t i = 0; i < 3; i++) {
-        edit_row(tables[i], 1, i == 0 ? NULL : shorten_value);
+        edit_row(tables[i], 1, edits[i]);
         if (i == 0) {
             struct lmdb l;
             char short_key[] = "short", row[] = "row";

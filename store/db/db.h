@@ -33,6 +33,7 @@ struct ehi_db_entry {
     uint32_t offset;  /* of the record in the segment that was newest when it was written */
     uint16_t type, flags;
 };
+#define EHI_DB_MOST_BRIEF 256
 #define EHI_DB_CHUNK 64 /* entries of a timeline row at the most */
 /* A row can hold an entry of this seq, besides the one it begins with. */
 static inline bool ehi_db_same_row(uint64_t first_seq, uint64_t seq)
@@ -50,7 +51,8 @@ uint32_t ehi_db_id_hash(struct ehi_slice id);
 struct ehi_db_listed {
     int64_t created_at_us;
     uint64_t created_seq, deployment_id;
-    uint8_t status;
+    uint8_t status;         /* below 16 */
+    struct ehi_slice brief; /* what else a list shows: codec/brief.h */
 };
 
 /* Opens (creates: with its directory's data.mdb) the environment in directory `path`. read_only_fs:

@@ -406,25 +406,35 @@ static void listed_key(uint64_t service_id, const struct ehi_db_listed *row,
     ehi_put_be64(key + 16, ~row->created_seq);
 }
 
+/* A list's row: the id's length and the status, half a byte each; the id; what else a list shows. */
 bool db_read_listed(MDB_val key, MDB_val value, struct ehi_db_listed *row)
 {
     const uint8_t *k = key.mv_data, *v = value.mv_data;
-    if (key.mv_size != LISTED_KEY || value.mv_size < 2 ||
-        !get_number(v + 1, value.mv_size - 1, &row->deployment_id))
+    if (key.mv_size != LISTED_KEY || value.mv_size < 2)
+        return false;
+    size_t length = v[0] >> 4, head = 1 + length;
+    if (head > value.mv_size || !get_number(v + 1, length, &row->deployment_id))
         return false;
     row->created_at_us = (int64_t)~ehi_get_be64(k + 8);
     row->created_seq = ~ehi_get_be64(k + 16);
-    row->status = v[0];
+    row->status = v[0] & 15;
+    row->brief = ehi_slice(v + head, value.mv_size - head);
     return true;
 }
 
 int ehi_db_put_listed(struct ehi_db_txn *txn, uint64_t service_id, const struct ehi_db_listed *row,
                       struct ecshist_error *error)
 {
-    uint8_t key[LISTED_KEY], value[1 + MOST_NUMBER_BYTES];
+    uint8_t key[LISTED_KEY], value[1 + MOST_NUMBER_BYTES + EHI_DB_MOST_BRIEF];
+    if (row->brief.length > EHI_DB_MOST_BRIEF || row->status > 15)
+        return ehi_fail(error, ECSHIST_INDEX, "a row of a list is not one that can be");
     listed_key(service_id, row, key);
-    value[0] = row->status;
-    size_t length = 1 + put_number(value + 1, row->deployment_id);
+    size_t length = put_number(value + 1, row->deployment_id);
+    value[0] = (uint8_t)(length << 4 | row->status);
+    length++;
+    if (row->brief.length != 0)
+        memcpy(value + length, row->brief.data, row->brief.length);
+    length += row->brief.length;
     return put(txn, T_LISTED, db_val(key, sizeof(key)), db_val(value, length), error);
 }
 

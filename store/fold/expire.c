@@ -89,7 +89,7 @@ static int expire_deployment(struct expiring *x, struct stated *stated, struct e
         rc = check_arn(x, d.arn, arn);
     if (rc != ECSHIST_OK)
         return rc;
-    struct ehi_db_listed row = {d.created_at_us, d.created_seq, id, d.status};
+    struct ehi_db_listed row = {.created_at_us = d.created_at_us, .created_seq = d.created_seq};
     x->head->by_status[d.status]--;
     stated->service.by_status[d.status]--;
     rc = ehi_db_delete_listed(x->txn, stated->id, &row, x->error);

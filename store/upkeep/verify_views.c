@@ -497,8 +497,7 @@ static int compare_subject(struct subject *s, const struct row *row)
                                                     row->arn);
     rc = compare_state(s, row);
     if (rc == ECSHIST_OK && s->arn.kind == EHI_ARN_DEPLOYMENT)
-        rc = verify_tables_deployment(
-            v, row->id, ehi_hash128(s->service_arn.data, s->service_arn.length), &s->as.deployment);
+        rc = verify_tables_deployment(v, row->id, s->service_arn, &s->as.deployment);
     return rc;
 }
 
