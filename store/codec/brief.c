@@ -276,7 +276,7 @@ struct parts {
 
 static bool take_reason(struct ehi_slice *rest, struct ehi_slice *out)
 {
-    if (rest->length == 0 || rest->data[0] > rest->length - 1)
+    if (rest->length == 0 || rest->data[0] > rest->length - 1 || rest->data[0] > MOST_REASON)
         return false;
     *out = ehi_slice(rest->data + 1, rest->data[0]);
     *rest = ehi_slice(out->data + out->length, rest->length - 1 - out->length);
