@@ -109,10 +109,14 @@ int ehi_db_get_head(struct ehi_db_txn *txn, struct ehi_db_head *head, bool *foun
 int ehi_db_find(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash, uint64_t *id,
                 bool *found, struct ecshist_error *error) ECSHIST_CHECKED;
 /*
- * The id that an ARN had when it was last found, by any reader of this environment; 0: not known. A guess: the caller
- * compares the ARN in the state, and asks ehi_db_find where it is another, or there is none.
+ * The id that an ARN had when it was last found, by any reader of this environment, and the state (kind: as below) of that
+ * id. A guess: the caller compares the ARN in the state, and asks ehi_db_find where it is another, or *found is false.
  */
-uint64_t ehi_db_guess(struct ehi_db_txn *txn, struct ehi_hash128 hash);
+int ehi_db_get_known(struct ehi_db_txn *txn, enum ehi_arn_kind kind, struct ehi_hash128 hash,
+                     uint64_t *id, struct ehi_slice *state, bool *found,
+                     struct ecshist_error *error) ECSHIST_CHECKED;
+/* It is about to be asked for. */
+void ehi_db_prefetch(struct ehi_db_txn *txn, struct ehi_hash128 hash);
 /* A subject's state (kind: DEPLOYMENT, REVISION, SERVICE). */
 int ehi_db_get_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id,
                      struct ehi_slice *state, bool *found, struct ecshist_error *error)

@@ -318,7 +318,7 @@ int ehi_db_find(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128
         return ehi_fail(error, ECSHIST_INDEX, "the index is damaged: its row of %.*s is none",
                         EHI_FMT(arn));
     if (!txn->write)
-        db_remember(txn->db, hash, *id);
+        db_remember(txn->db, hash, *id, 0, 0);
     return ECSHIST_OK;
 }
 
@@ -338,6 +338,80 @@ int ehi_db_get_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id
     uint8_t key[8];
     ehi_put_be64(key, id);
     return get(txn, state_table(kind), db_val(key, sizeof(key)), state, found, error);
+}
+
+/* A node of a page: the row's value lies behind its head and key. false: it is not the row of this key and size. */
+static bool is_row(const struct ehi_db *db, MDB_val key, MDB_val value)
+{
+    size_t before = NODE_HEAD + key.mv_size;
+    size_t within = (size_t)((const uint8_t *)value.mv_data - db->map) % db->page_bytes;
+    if (within < PAGE_HEAD + before || value.mv_size > db->page_bytes - within)
+        return false;
+    const uint8_t *node = (const uint8_t *)value.mv_data - before;
+    size_t size = ehi_get_le16(node) | (size_t)ehi_get_le16(node + 2) << 16;
+    return size == value.mv_size && ehi_get_le16(node + 4) == 0 &&
+           ehi_get_le16(node + 6) == key.mv_size &&
+           memcmp(node + NODE_HEAD, key.mv_data, key.mv_size) == 0;
+}
+
+/* All of it at once: one line after the other is as many waits. */
+static void prefetch_row(const struct ehi_db *db, MDB_val value)
+{
+    const uint8_t *start = value.mv_data;
+    __builtin_prefetch(start - (size_t)(start - db->map) % db->page_bytes);
+    for (size_t at = 0; at < value.mv_size; at += 64)
+        __builtin_prefetch(start + at);
+    __builtin_prefetch(start + value.mv_size - 1);
+}
+
+/* false: what is there now is not to be believed; the search tells why. */
+static bool take_place(const struct ehi_db *db, enum db_table table, MDB_val key, uint64_t place,
+                       MDB_val *value)
+{
+    if (place == 0)
+        return false;
+    *value = db_row_at(db, place);
+    prefetch_row(db, *value);
+    return is_row(db, key, *value) && db_in_place(db, *value) && db_take_value(table, key, value);
+}
+
+static int find_known(struct ehi_db_txn *txn, enum db_table table, MDB_val key, MDB_val *value,
+                      bool *found, struct ecshist_error *error)
+{
+    int rc = mdb_get(txn->txn, txn->db->tables[table], &key, value);
+    *found = rc == 0;
+    if (rc == MDB_NOTFOUND)
+        return check_missing(txn, table, key, error);
+    return rc == 0 ? ECSHIST_OK : db_fail(rc, "reading the index", error);
+}
+
+int ehi_db_get_known(struct ehi_db_txn *txn, enum ehi_arn_kind kind, struct ehi_hash128 hash,
+                     uint64_t *id, struct ehi_slice *state, bool *found,
+                     struct ecshist_error *error)
+{
+    enum db_table table = state_table(kind);
+    struct ehi_db *db = txn->db;
+    uint64_t place, snapshot = mdb_txn_id(txn->txn);
+    uint8_t key_bytes[8];
+    MDB_val key = db_val(key_bytes, sizeof(key_bytes)), value;
+    *id = txn->write ? 0 : db_known(db, hash, snapshot, &place);
+    *found = *id != 0;
+    if (*id == 0)
+        return ECSHIST_OK;
+    ehi_put_be64(key_bytes, *id);
+    if (!take_place(db, table, key, place, &value)) {
+        int rc = find_known(txn, table, key, &value, found, error);
+        if (rc != ECSHIST_OK || !*found)
+            return rc;
+        MDB_val whole = value;
+        rc = take_value(db, table, key, &value, error);
+        if (rc != ECSHIST_OK)
+            return rc;
+        if (is_row(db, key, whole))
+            db_remember(db, hash, *id, snapshot, db_place(db, whole));
+    }
+    *state = ehi_slice(value.mv_data, value.mv_size);
+    return ECSHIST_OK;
 }
 
 int ehi_db_put_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id,

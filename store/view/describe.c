@@ -52,11 +52,8 @@ static int try_guess(const struct ehi_view_source *source, const struct ehi_arn 
                      struct ecshist_error *error)
 {
     struct ehi_slice bytes;
-    uint64_t id = ehi_db_guess(source->txn, hash);
-    *known = id != 0;
-    if (id == 0)
-        return ECSHIST_OK;
-    int rc = ehi_db_get_state(source->txn, EHI_ARN_DEPLOYMENT, id, &bytes, known, error);
+    uint64_t id;
+    int rc = ehi_db_get_known(source->txn, EHI_ARN_DEPLOYMENT, hash, &id, &bytes, known, error);
     if (rc != ECSHIST_OK || !*known)
         return rc;
     rc = view_deployment_of(source, id, bytes, moment, arena, out, found, error);
