@@ -17,8 +17,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-/* 4 MiB, of which the system gives only what is used. */
-enum { LINES = 1 << 16, LINE_ENTRIES = 3, LINE_BYTES = 64, ID_BITS = 40, SIZE_BITS = 16 };
+/* 8 MiB, of which the system gives only what is used. */
+enum { LINES = 1 << 17, LINE_ENTRIES = 3, LINE_BYTES = 64, ID_BITS = 40, SIZE_BITS = 16 };
 #define ID_MASK ((UINT64_C(1) << ID_BITS) - 1)
 #define OFFSET_MASK (UINT64_MAX >> SIZE_BITS)
 
