@@ -34,16 +34,18 @@ static void try_deployment(struct ehi_slice bytes)
 
 static void try_revision(struct ehi_slice bytes)
 {
+    struct ehi_arena arena = {0};
     struct ehi_buffer once = {0}, twice = {0};
     struct ehi_revision first, second;
-    if (ehi_revision_decode(bytes, &first, NULL) == ECSHIST_OK) {
+    if (ehi_revision_decode(bytes, &arena, &first, NULL) == ECSHIST_OK) {
         check(ehi_revision_encode(&first, &once) == ECSHIST_OK);
-        check(ehi_revision_decode(ehi_buffer_slice(&once), &second, NULL) == ECSHIST_OK);
+        check(ehi_revision_decode(ehi_buffer_slice(&once), &arena, &second, NULL) == ECSHIST_OK);
         check(ehi_revision_encode(&second, &twice) == ECSHIST_OK);
         check(ehi_slice_equal(ehi_buffer_slice(&once), ehi_buffer_slice(&twice)));
     }
     ehi_buffer_free(&once);
     ehi_buffer_free(&twice);
+    ehi_arena_free(&arena);
 }
 
 static void try_service(struct ehi_slice bytes)

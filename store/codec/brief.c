@@ -2,22 +2,19 @@
  * brief  = flags (1 byte), [started], [finished], id of the deployment, id of its target revision, [reason]
  *          Flag 1, with no other: nothing follows, the state has it all. 2: there is a started, 4: a finished, 8: a reason.
  * time   = how far it is from createdAt, zigzag, 7 bits a byte, the low ones first
- * id     = head, bytes. Head: 64 x coding + length of the text.
- *          Coding 0: the text. 1: 6 bits a character, the low ones first, of A-Z a-z 0-9 _ -. 2: up to 19 digits as a number,
- *          little-endian, in as many bytes as the largest of so many digits needs.
+ * id     = a short (codec/short.h)
  * reason = length (1 byte), text
  *
  * Of one deployment there is one such text of bytes: verify compares them.
  */
 #include "codec/brief.h"
 
-enum flag { IN_STATE = 1, HAS_STARTED = 2, HAS_FINISHED = 4, HAS_REASON = 8, ALL_FLAGS = 14 };
-enum coding { PLAIN, SIX_BITS, DIGITS };
-enum { MOST_ID = 63, MOST_REASON = 100, MOST_DIGITS = 19, MOST_TIME_BYTES = 10 };
-/* Flags, two times, two ids, a reason. */
-enum { MOST_BYTES = 1 + 2 * MOST_TIME_BYTES + 2 * (1 + MOST_ID) + 1 + MOST_REASON };
+#include "codec/short.h"
 
-static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+enum flag { IN_STATE = 1, HAS_STARTED = 2, HAS_FINISHED = 4, HAS_REASON = 8, ALL_FLAGS = 14 };
+enum { MOST_REASON = 100, MOST_TIME_BYTES = 10 };
+/* Flags, two times, two ids, a reason. */
+enum { MOST_BYTES = 1 + 2 * MOST_TIME_BYTES + 2 * EHI_SHORT_BYTES + 1 + MOST_REASON };
 
 static const struct ehi_slice service_type = EHI_SLICE_LITERAL("service/"),
                               deployment_type = EHI_SLICE_LITERAL("service-deployment/"),
@@ -54,155 +51,13 @@ static struct ehi_slice id_of(const struct ehi_brief_owner *owner, struct ehi_sl
     struct ehi_slice id = arn;
     bool of_it = owner->path.length != 0 && skip(&id, owner->front) && skip(&id, type) &&
                  skip(&id, owner->path) && skip(&id, EHI_SLICE_LITERAL("/"));
-    return of_it && id.length <= MOST_ID ? id : EHI_SLICE_EMPTY;
+    return of_it && id.length <= EHI_SHORT_MOST ? id : EHI_SLICE_EMPTY;
 }
 
 static uint8_t *add(uint8_t *to, struct ehi_slice part)
 {
     memcpy(to, part.data, part.length);
     return to + part.length;
-}
-
-/* -- ids --------------------------------------------------------------------------------------- */
-
-/* What the number of so many digits, and the text of so many characters, takes. */
-static size_t digits_bytes(size_t length)
-{
-    static const uint8_t bytes[MOST_DIGITS + 1] = {0, 1, 1, 2, 2, 3, 3, 3, 4, 4,
-                                                   5, 5, 5, 6, 6, 7, 7, 8, 8, 8};
-    return bytes[length];
-}
-
-static size_t six_bits_bytes(size_t length)
-{
-    return (length * 6 + 7) / 8;
-}
-
-static bool is_digit(uint8_t c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* The place of a character among the letters; 64: it is none. */
-static unsigned place_of(uint8_t c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return 26u + c - 'a';
-    if (is_digit(c))
-        return 52u + c - '0';
-    return c == '_' ? 62 : c == '-' ? 63 : 64;
-}
-
-static enum coding coding_of(struct ehi_slice id)
-{
-    enum coding coding = id.length <= MOST_DIGITS ? DIGITS : SIX_BITS;
-    for (size_t i = 0; i < id.length; i++) {
-        if (coding == DIGITS && !is_digit(id.data[i]))
-            coding = SIX_BITS;
-        if (place_of(id.data[i]) == 64)
-            return PLAIN;
-    }
-    return coding;
-}
-
-static void put_digits(uint8_t *to, struct ehi_slice id)
-{
-    uint64_t number = 0;
-    for (size_t i = 0; i < id.length; i++)
-        number = number * 10 + (unsigned)(id.data[i] - '0');
-    for (size_t i = 0; i < digits_bytes(id.length); i++, number >>= 8)
-        to[i] = (uint8_t)number;
-}
-
-static void put_six_bits(uint8_t *to, struct ehi_slice id)
-{
-    unsigned bits = 0, count = 0;
-    for (size_t i = 0; i < id.length; i++) {
-        bits |= place_of(id.data[i]) << count;
-        count += 6;
-        for (; count >= 8; count -= 8, bits >>= 8)
-            *to++ = (uint8_t)bits;
-    }
-    if (count > 0)
-        *to = (uint8_t)bits;
-}
-
-static uint8_t *put_id(uint8_t *to, struct ehi_slice id)
-{
-    enum coding coding = coding_of(id);
-    *to++ = (uint8_t)((unsigned)coding << 6 | id.length);
-    if (coding == PLAIN)
-        return add(to, id);
-    if (coding == DIGITS) {
-        put_digits(to, id);
-        return to + digits_bytes(id.length);
-    }
-    put_six_bits(to, id);
-    return to + six_bits_bytes(id.length);
-}
-
-/* An id as it stands in a row: where its bytes are, and how long its text is. */
-struct packed {
-    enum coding coding;
-    size_t length;
-    const uint8_t *bytes;
-};
-
-/* false: there is more in it than what is left. */
-static bool take_id(struct ehi_slice *rest, struct packed *out)
-{
-    if (rest->length == 0)
-        return false;
-    out->coding = (enum coding)(rest->data[0] >> 6);
-    out->length = rest->data[0] & MOST_ID;
-    out->bytes = rest->data + 1;
-    if (out->length == 0 || out->coding > DIGITS ||
-        (out->coding == DIGITS && out->length > MOST_DIGITS))
-        return false;
-    size_t bytes = out->coding == PLAIN      ? out->length
-                   : out->coding == SIX_BITS ? six_bits_bytes(out->length)
-                                             : digits_bytes(out->length);
-    if (bytes > rest->length - 1)
-        return false;
-    *rest = ehi_slice(out->bytes + bytes, rest->length - 1 - bytes);
-    return true;
-}
-
-/* What does not fit into so many digits loses its front ones: it was not written so. */
-static void get_digits(uint8_t *to, const struct packed *id)
-{
-    uint64_t number = 0;
-    for (size_t i = digits_bytes(id->length); i > 0; i--)
-        number = number << 8 | id->bytes[i - 1];
-    for (size_t i = id->length; i > 0; i--, number /= 10)
-        to[i - 1] = (uint8_t)('0' + number % 10);
-}
-
-static void get_six_bits(uint8_t *to, const struct packed *id)
-{
-    const uint8_t *from = id->bytes;
-    unsigned bits = 0, count = 0;
-    for (size_t i = 0; i < id->length; i++) {
-        if (count < 6) {
-            bits |= (unsigned)*from++ << count;
-            count += 8;
-        }
-        to[i] = (uint8_t)letters[bits & 63];
-        bits >>= 6;
-        count -= 6;
-    }
-}
-
-static void get_id(uint8_t *to, const struct packed *id)
-{
-    if (id->coding == DIGITS)
-        get_digits(to, id);
-    else if (id->coding == SIX_BITS)
-        get_six_bits(to, id);
-    else
-        memcpy(to, id->bytes, id->length);
 }
 
 /* -- times ------------------------------------------------------------------------------------- */
@@ -256,7 +111,7 @@ int ehi_brief_encode(const struct ehi_deployment *d, const struct ehi_brief_owne
             p = put_time(p, d->created_at_us, d->started_at_us);
         if (finished)
             p = put_time(p, d->created_at_us, d->finished_at_us);
-        p = put_id(put_id(p, id), target);
+        p = ehi_short_put(ehi_short_put(p, id), target);
         if (has_reason)
             *p++ = (uint8_t)d->status_reason.length;
         if (has_reason && d->status_reason.length != 0)
@@ -270,7 +125,7 @@ int ehi_brief_encode(const struct ehi_deployment *d, const struct ehi_brief_owne
 struct parts {
     unsigned flags;
     int64_t started_at_us, finished_at_us;
-    struct packed id, target;
+    struct ehi_short id, target;
     struct ehi_slice reason;
 };
 
@@ -296,24 +151,24 @@ static bool take_parts(struct ehi_slice bytes, int64_t created_us, struct parts 
            ((out->flags & HAS_STARTED) == 0 || take_time(&rest, created_us, &out->started_at_us)) &&
            ((out->flags & HAS_FINISHED) == 0 ||
             take_time(&rest, created_us, &out->finished_at_us)) &&
-           take_id(&rest, &out->id) && take_id(&rest, &out->target) &&
+           ehi_short_take(&rest, &out->id) && ehi_short_take(&rest, &out->target) &&
            ((out->flags & HAS_REASON) == 0 || take_reason(&rest, &out->reason)) && rest.length == 0;
 }
 
 /* An ARN of the service, at *to; a NUL behind it. */
 static struct ehi_slice make_arn(uint8_t **to, const struct ehi_brief_owner *owner,
-                                 struct ehi_slice type, const struct packed *id)
+                                 struct ehi_slice type, const struct ehi_short *id)
 {
     uint8_t *start = *to, *p = add(add(add(start, owner->front), type), owner->path);
     *p++ = '/';
-    get_id(p, id);
-    p[id->length] = 0;
-    *to = p + id->length + 1;
-    return ehi_slice(start, (size_t)(p + id->length - start));
+    p = ehi_short_get(p, id);
+    *p = 0;
+    *to = p + 1;
+    return ehi_slice(start, (size_t)(p - start));
 }
 
 static size_t arn_bytes(const struct ehi_brief_owner *owner, struct ehi_slice type,
-                        const struct packed *id)
+                        const struct ehi_short *id)
 {
     return owner->front.length + type.length + owner->path.length + 1 + id->length + 1;
 }
@@ -329,7 +184,8 @@ int ehi_brief_decode(struct ehi_slice bytes, const struct ehi_brief_owner *owner
     if (*in_state)
         return ECSHIST_OK;
     size_t room = arn_bytes(owner, deployment_type, &parts.id) +
-                  arn_bytes(owner, revision_type, &parts.target) + parts.reason.length + 1;
+                  arn_bytes(owner, revision_type, &parts.target) + parts.reason.length + 1 +
+                  EHI_SHORT_OVER;
     uint8_t *to = ehi_arena_alloc(arena, room);
     if (to == NULL)
         return ehi_fail_memory(error);

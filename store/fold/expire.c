@@ -106,7 +106,7 @@ static int expire_revision(struct expiring *x, struct ehi_slice arn)
     int rc = find(x, arn, EHI_ARN_REVISION, hash, &id, &found, &state);
     if (rc != ECSHIST_OK || !found)
         return rc;
-    rc = ehi_revision_decode(state, &r, x->error);
+    rc = ehi_revision_decode(state, &x->arena, &r, x->error);
     if (rc == ECSHIST_OK)
         rc = check_arn(x, r.arn, arn);
     if (rc != ECSHIST_OK)

@@ -303,7 +303,7 @@ static int decode_state(struct ehi_batch *batch, struct subject *s, struct ehi_s
         rc = ehi_service_decode(state, &s->as.service, error);
         arn = s->as.service.arn;
     } else if (s->kind == EHI_ARN_REVISION) {
-        rc = ehi_revision_decode(state, &s->as.revision, error);
+        rc = ehi_revision_decode(state, &batch->arena, &s->as.revision, error);
         arn = s->as.revision.arn;
     } else {
         rc = ehi_deployment_decode(state, &batch->arena, &s->as.deployment, error);
