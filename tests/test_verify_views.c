@@ -396,39 +396,64 @@ Test(verify_views, I3_a_state_that_no_arn_has)
 
 /* -- I4, I5, I10: rows ------------------------------------------------------------------------- */
 
+/* A row's entries, changed, and put back. */
+static struct ehi_db_entry entries[EHI_DB_CHUNK];
+static unsigned entry_count;
+
+static void read_entries(MDB_val *key, MDB_val *value)
+{
+    cr_assert(db_read_entries(*key, *value, entries, &entry_count));
+}
+
+static void write_entries(MDB_val *key, MDB_val *value)
+{
+    uint64_t first_seq = ehi_get_be64(bytes_of(key) + 8);
+    value->mv_size = db_write_entries(first_seq, entries, entry_count, bytes_of(value));
+}
+
 static void other_seq(MDB_val *key, MDB_val *value)
 {
-    (void)key;
-    bytes_of(value)[0]++;
+    read_entries(key, value);
+    entries[0].seq++;
+    write_entries(key, value);
 }
 static void other_id_hash(MDB_val *key, MDB_val *value)
 {
-    (void)key;
-    bytes_of(value)[9]++;
+    read_entries(key, value);
+    entries[0].id_hash ^= 0x10;
+    write_entries(key, value);
 }
 static void other_type(MDB_val *key, MDB_val *value)
 {
-    (void)key;
-    bytes_of(value)[8] ^= 2;
+    read_entries(key, value);
+    entries[0].type ^= 1;
+    write_entries(key, value);
 }
 static void other_flags(MDB_val *key, MDB_val *value)
 {
-    (void)key;
-    bytes_of(value)[8] ^= 1;
+    read_entries(key, value);
+    entries[0].flags ^= 1;
+    write_entries(key, value);
 }
 static void one_entry_less(MDB_val *key, MDB_val *value)
 {
-    (void)key;
-    if (value->mv_size > 12)
-        value->mv_size -= 12;
+    read_entries(key, value);
+    if (entry_count > 1)
+        entry_count--;
     else
-        bytes_of(value)[9]++;
+        entries[0].id_hash++;
+    write_entries(key, value);
 }
 static void one_entry_more(MDB_val *key, MDB_val *value)
 {
-    (void)key;
-    memset(bytes_of(value) + value->mv_size, 0x11, 12);
-    value->mv_size += 12;
+    read_entries(key, value);
+    entries[entry_count] = (struct ehi_db_entry){.seq = entries[entry_count - 1].seq + 0x111111,
+                                                 .id_hash = 0x111111,
+                                                 .offset = 0x11111111,
+                                                 .type = 8,
+                                                 .flags = 1};
+    entry_count++;
+    write_entries(key, value);
 }
 
 Test(verify_views, I4_timelines)

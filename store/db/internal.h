@@ -97,6 +97,10 @@ extern bool db_test_believes;
 
 /* Rows as bytes; false: they are not such a row. For tables.c and inspect.c. */
 bool db_read_arn(MDB_val value, enum ehi_arn_kind *kind, uint64_t *id);
+/* An entry has two numbers of 32 bits in up to five bytes each, and four bytes. */
+enum { DB_MOST_ENTRIES_BYTES = EHI_DB_CHUNK * 14 };
+size_t db_write_entries(uint64_t first_seq, const struct ehi_db_entry *entries, unsigned count,
+                        uint8_t row[DB_MOST_ENTRIES_BYTES]);
 bool db_read_entries(MDB_val key, MDB_val value, struct ehi_db_entry entries[EHI_DB_CHUNK],
                      unsigned *count);
 bool db_read_listed(MDB_val key, MDB_val value, struct ehi_db_listed *row);

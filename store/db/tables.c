@@ -7,7 +7,7 @@ enum {
     HEAD_NAMED = 11,
     HEAD_FIELDS = HEAD_NAMED + 16,
     HEAD_BYTES = HEAD_FIELDS * 8 + 16,
-    ENTRY_BYTES = 12,
+    PACKED_BYTES = 4,
     TIMELINE_KEY = 16,
     LISTED_KEY = 24,
     MOST_NUMBER_BYTES = 8
@@ -424,24 +424,79 @@ int ehi_db_put_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id
 }
 
 /*
- * An entry: how far its seq is behind that of the key; its offset; 24 bits of hash, 7 of type, and whether it was ignored.
+ * An entry: how far its seq is behind the one before it, the first behind that of the key; how far its offset is from the one
+ * before it, the first from 0 (zigzag); both 7 bits a byte, the low ones first. Then 24 bits of hash, 7 of type, and whether it was
+ * ignored, little-endian.
  */
+static uint8_t *put_varint(uint8_t *to, uint32_t number)
+{
+    for (; number >= 0x80; number >>= 7)
+        *to++ = (uint8_t)(number | 0x80);
+    *to++ = (uint8_t)number;
+    return to;
+}
+
+/* Where it ends; NULL: it does not, or is larger than any can be. */
+static const uint8_t *get_varint(const uint8_t *p, const uint8_t *end, uint32_t *out)
+{
+    uint64_t number = 0;
+    for (unsigned shift = 0; p != NULL && p < end && shift < 35; shift += 7, p++) {
+        number |= (uint64_t)(*p & 0x7f) << shift;
+        if (*p < 0x80) {
+            *out = (uint32_t)number;
+            return number <= UINT32_MAX ? p + 1 : NULL;
+        }
+    }
+    return NULL;
+}
+
+size_t db_write_entries(uint64_t first_seq, const struct ehi_db_entry *entries, unsigned count,
+                        uint8_t row[DB_MOST_ENTRIES_BYTES])
+{
+    uint64_t seq = first_seq;
+    uint32_t offset = 0;
+    uint8_t *p = row;
+    for (const struct ehi_db_entry *e = entries; e < entries + count; e++) {
+        uint32_t from = e->offset - offset;
+        p = put_varint(p, (uint32_t)(e->seq - seq));
+        p = put_varint(p, from << 1 ^ (0 - (from >> 31)));
+        ehi_put_le32(p, e->id_hash << 8 | (e->type & 0x7fu) << 1 | (e->flags & 1u));
+        p += PACKED_BYTES;
+        seq = e->seq;
+        offset = e->offset;
+    }
+    return (size_t)(p - row);
+}
+
+/* The entry behind another one, or behind where a row begins; where it ends, NULL: there is none. */
+static const uint8_t *get_entry(const uint8_t *p, const uint8_t *end,
+                                const struct ehi_db_entry *before, struct ehi_db_entry *out)
+{
+    uint32_t seq, offset;
+    p = get_varint(p, end, &seq);
+    p = get_varint(p, end, &offset);
+    if (p == NULL || end - p < PACKED_BYTES)
+        return NULL;
+    uint32_t packed = ehi_get_le32(p);
+    offset = offset >> 1 ^ (0 - (offset & 1));
+    *out = (struct ehi_db_entry){before->seq + seq, packed >> 8, before->offset + offset,
+                                 (uint16_t)(packed >> 1 & 0x7f), (uint16_t)(packed & 1)};
+    return p + PACKED_BYTES;
+}
+
 bool db_read_entries(MDB_val key, MDB_val value, struct ehi_db_entry entries[EHI_DB_CHUNK],
                      unsigned *count)
 {
-    if (key.mv_size != TIMELINE_KEY || value.mv_size == 0 || value.mv_size % ENTRY_BYTES != 0 ||
-        value.mv_size > ENTRY_BYTES * EHI_DB_CHUNK)
+    if (key.mv_size != TIMELINE_KEY || value.mv_size == 0)
         return false;
-    const uint8_t *p = value.mv_data;
-    uint64_t first_seq = ehi_get_be64((const uint8_t *)key.mv_data + 8);
-    *count = (unsigned)(value.mv_size / ENTRY_BYTES);
-    for (unsigned i = 0; i < *count; i++, p += ENTRY_BYTES) {
-        uint32_t packed = ehi_get_le32(p + 8);
-        entries[i] =
-            (struct ehi_db_entry){first_seq + ehi_get_le32(p), packed >> 8, ehi_get_le32(p + 4),
-                                  (uint16_t)(packed >> 1 & 0x7f), (uint16_t)(packed & 1)};
+    const uint8_t *p = value.mv_data, *end = p + value.mv_size;
+    struct ehi_db_entry start = {.seq = ehi_get_be64((const uint8_t *)key.mv_data + 8)};
+    const struct ehi_db_entry *before = &start;
+    for (*count = 0; p != NULL && p < end && *count < EHI_DB_CHUNK; (*count)++) {
+        p = get_entry(p, end, before, &entries[*count]);
+        before = &entries[*count];
     }
-    return true;
+    return p == end;
 }
 
 static int read_entries(MDB_val key, MDB_val row, struct ehi_db_entry entries[EHI_DB_CHUNK],
@@ -459,16 +514,11 @@ int ehi_db_put_timeline(struct ehi_db_txn *txn, uint64_t subject_id,
                         const struct ehi_db_entry *entries, unsigned count,
                         struct ecshist_error *error)
 {
-    uint8_t key[TIMELINE_KEY], row[ENTRY_BYTES * EHI_DB_CHUNK], *p = row;
+    uint8_t key[TIMELINE_KEY], row[DB_MOST_ENTRIES_BYTES];
     ehi_put_be64(key, subject_id);
     ehi_put_be64(key + 8, entries[0].seq);
-    for (unsigned i = 0; i < count; i++, p += ENTRY_BYTES) {
-        const struct ehi_db_entry *e = &entries[i];
-        ehi_put_le32(p, (uint32_t)(e->seq - entries[0].seq));
-        ehi_put_le32(p + 4, e->offset);
-        ehi_put_le32(p + 8, e->id_hash << 8 | (e->type & 0x7fu) << 1 | (e->flags & 1u));
-    }
-    return put(txn, T_TIMELINE, db_val(key, sizeof(key)), db_val(row, (size_t)(p - row)), error);
+    size_t length = db_write_entries(entries[0].seq, entries, count, row);
+    return put(txn, T_TIMELINE, db_val(key, sizeof(key)), db_val(row, length), error);
 }
 
 static void listed_key(uint64_t service_id, const struct ehi_db_listed *row,
