@@ -118,6 +118,14 @@ static bool turn_line(struct db_known_line *line, uint64_t snapshot)
     return true;
 }
 
+/* It says already what is to be written. */
+static bool says(struct db_known_line *line, struct ehi_hash128 hash, uint64_t id, uint64_t place)
+{
+    struct entry *entry = entry_of(line, hash);
+    return place == 0 && entry != NULL &&
+           (atomic_load_explicit(&entry->name, memory_order_relaxed) & ID_MASK) == id;
+}
+
 static void write_line(struct db_known_line *line, struct ehi_hash128 hash, uint64_t id,
                        uint64_t snapshot, uint64_t place)
 {
@@ -142,7 +150,7 @@ void db_remember(struct ehi_db *db, struct ehi_hash128 hash, uint64_t id, uint64
         struct db_known_line *known = make_known(db);
         line = known == NULL ? NULL : line_of(known, hash);
     }
-    if (line == NULL || id == 0 || id > ID_MASK)
+    if (line == NULL || id == 0 || id > ID_MASK || says(line, hash, id, place))
         return;
     uint64_t version = atomic_load_explicit(&line->version, memory_order_relaxed);
     /* Whoever finds somebody writing lets it be. */
