@@ -61,7 +61,7 @@ done
 echo "full file systems: $states sizes, $unknown unknown outcomes, each event once in the end"
 
 # No room for a second index: the first one stands.
-for room in 0 40 100 200 300; do
+for room in 0 40 100 150 200; do
     disk 32m
     expect 0 ecshist-ingest "$work/events.jsonl"
     ecshist-query list-services >"$work/services"

@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <ecshist/limits.h>
 #include <ecshist/query.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define TEXT(literal) EHI_SLICE_LITERAL(literal)
@@ -69,6 +70,19 @@ static struct ehi_deployment full(void)
         .hook_count = 2,
         .extra = TEXT("\x81\xa1y\xc0"),
     };
+}
+
+/* The same, with ARNs that are stored in fewer bytes. */
+#define OWNER "arn:aws:ecs:eu-north-1:011122233344:"
+static struct ehi_deployment real(void)
+{
+    struct ehi_deployment d = full();
+    d.arn = TEXT(OWNER "service-deployment/shop/web/NCWGC2ZR-taawPAYrIaU5");
+    d.target.arn = TEXT(OWNER "service-revision/shop/web/4980306466373577095");
+    d.sources[0].arn = TEXT(OWNER "service-revision/shop/web/0");
+    d.sources[1].arn = TEXT(OWNER "service-revision/shop/web/r-1");
+    d.rollback_revision_arn = d.sources[0].arn;
+    return d;
 }
 
 static struct ehi_deployment least(void)
@@ -142,6 +156,13 @@ Test(codec_state, deployment_comes_back)
     cr_assert_eq(back.extra.length, 0u);
 }
 
+Test(codec_state, arns_of_fewer_bytes_come_back)
+{
+    struct ehi_deployment d = real(), back = decode(encode(&d));
+    cr_assert(ehi_deployment_same_view(&d, &back));
+    expect_bookkeeping(&d, &back);
+}
+
 Test(codec_state, each_flag_by_itself)
 {
     for (unsigned i = 0; i < 5; i++) {
@@ -181,9 +202,8 @@ Test(codec_state, a_hooks_extra_may_be_deep)
     expect_back(&d);
 }
 
-Test(codec_state, no_prefix_is_a_state)
+static void expect_no_prefix(struct ehi_deployment d)
 {
-    struct ehi_deployment d = full();
     struct ehi_slice bytes = encode(&d);
     for (size_t length = 0; length < bytes.length; length++) {
         uint8_t *copy = malloc(length + (length == 0));
@@ -197,10 +217,15 @@ Test(codec_state, no_prefix_is_a_state)
     }
 }
 
-/* Each byte changed to each other one: decoded or refused, never more than the bytes are read. */
-Test(codec_state, every_byte_may_be_wrong)
+Test(codec_state, no_prefix_is_a_state)
 {
-    struct ehi_deployment d = full();
+    expect_no_prefix(full());
+    expect_no_prefix(real());
+}
+
+/* Each byte changed to each other one: decoded or refused, never more than the bytes are read. */
+static void try_every_byte(struct ehi_deployment d)
+{
     struct ehi_slice bytes = encode(&d);
     uint8_t *copy = malloc(bytes.length);
     struct ehi_arena scratch = {0};
@@ -218,6 +243,91 @@ Test(codec_state, every_byte_may_be_wrong)
     }
     ehi_arena_free(&scratch);
     free(copy);
+}
+
+Test(codec_state, every_byte_may_be_wrong)
+{
+    try_every_byte(full());
+    try_every_byte(real());
+}
+
+static void expect_arn(const char *front, const char *path, const char *id)
+{
+    char arn[1200], target[1200];
+    struct ehi_deployment d = real();
+    snprintf(arn, sizeof(arn), "%sservice-deployment/%s/%s", front, path, id);
+    snprintf(target, sizeof(target), "%sservice-revision/%s/%s", front, path, id);
+    d.arn = ehi_slice_text(arn);
+    d.target.arn = ehi_slice_text(target);
+    struct ehi_deployment back = decode(encode(&d));
+    cr_assert(ehi_slice_equal(back.arn, d.arn), "%s", arn);
+    cr_assert(ehi_slice_equal(back.target.arn, d.target.arn), "%s", target);
+    struct ehi_revision r = {.arn = d.target.arn, .document_seq = 7, .created_at_us = 8}, again;
+    struct ehi_buffer out = {0};
+    cr_assert_eq(ehi_revision_encode(&r, &out), ECSHIST_OK);
+    cr_assert_eq(ehi_revision_decode(ehi_buffer_slice(&out), &arena, &again, NULL), ECSHIST_OK);
+    cr_assert(ehi_slice_equal(again.arn, r.arn) && again.document_seq == 7);
+    for (size_t length = 0; length < out.length; length++)
+        cr_assert_eq(ehi_revision_decode(ehi_slice(out.data, length), &arena, &again, NULL),
+                     ECSHIST_INDEX);
+    ehi_buffer_free(&out);
+}
+
+/* Ids of each length, numbers at their bounds, names too long for a short, other partitions, texts that are no ARN. */
+Test(codec_state, arns_come_back)
+{
+    static const char *const ids[] = {"0",
+                                      "00",
+                                      "9",
+                                      "127",
+                                      "128",
+                                      "65536",
+                                      "4294967296",
+                                      "999999999999999999",
+                                      "0999999999999999999",
+                                      "9223372036854775807",
+                                      "9223372036854775808",
+                                      "9999999999999999999",
+                                      "10000000000000000000",
+                                      "d00000000000000000192",
+                                      "-_",
+                                      "a.b",
+                                      ""};
+    static const char *const fronts[] = {OWNER,
+                                         "arn:aws:ecs:us-gov-west-1:999999999999:",
+                                         "arn:aws-cn:ecs:cn-north-1:000000000000:",
+                                         "arn:aws:ecs::011122233344:",
+                                         "arn:aws:ecs:eu-north-1:1:",
+                                         ""};
+    char name[256], path[600];
+    for (size_t i = 0; i < COUNT(fronts); i++) {
+        for (size_t j = 0; j < COUNT(ids); j++)
+            expect_arn(fronts[i], "shop/web", ids[j]);
+    }
+    for (int length = 1; length <= 255; length++) {
+        memset(name, 'n', sizeof(name));
+        name[length] = 0;
+        snprintf(path, sizeof(path), "shop/%s", name);
+        expect_arn(OWNER, path, "1");
+        snprintf(path, sizeof(path), "%s/web", name);
+        expect_arn(OWNER, path, "1");
+        expect_arn(OWNER, "shop/web", name);
+        snprintf(path, sizeof(path), "%s/%s", name, name);
+        expect_arn(OWNER, path, name);
+    }
+}
+
+/* What a state does not gain by its ARN would be lost on every one of them. */
+Test(codec_state, arns_are_short)
+{
+    struct ehi_deployment d = real();
+    struct ehi_slice with = encode(&d);
+    size_t arns = d.arn.length + d.target.arn.length + d.sources[0].arn.length +
+                  d.sources[1].arn.length + d.rollback_revision_arn.length;
+    d.arn = d.target.arn = d.sources[0].arn = d.sources[1].arn = d.rollback_revision_arn = TEXT("");
+    struct ehi_slice without = encode(&d);
+    cr_assert_leq(with.length - without.length, 64u, "%zu for %zu", with.length - without.length,
+                  arns);
 }
 
 Test(codec_state, something_behind_a_state)
@@ -238,7 +348,7 @@ Test(codec_state, revision_comes_back)
         struct ehi_buffer out = {0};
         struct ehi_revision back;
         cr_assert_eq(ehi_revision_encode(&rows[i], &out), ECSHIST_OK);
-        cr_assert_eq(ehi_revision_decode(ehi_buffer_slice(&out), &back, NULL), ECSHIST_OK);
+        cr_assert_eq(ehi_revision_decode(ehi_buffer_slice(&out), &arena, &back, NULL), ECSHIST_OK);
         cr_assert(ehi_slice_equal(back.arn, rows[i].arn));
         cr_assert_eq(back.document_seq, rows[i].document_seq);
         cr_assert_eq(back.first_seq, rows[i].first_seq);
@@ -246,7 +356,7 @@ Test(codec_state, revision_comes_back)
         cr_assert_eq(back.created_at_us, rows[i].created_at_us);
         cr_assert_eq(back.document.length, 0u);
         for (size_t length = 0; length < out.length; length++)
-            cr_assert_eq(ehi_revision_decode(ehi_slice(out.data, length), &back, NULL),
+            cr_assert_eq(ehi_revision_decode(ehi_slice(out.data, length), &arena, &back, NULL),
                          ECSHIST_INDEX);
         ehi_buffer_free(&out);
     }

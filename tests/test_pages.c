@@ -665,3 +665,60 @@ Test(pages, as_of_filters_by_the_status_of_then)
     cr_assert_eq(ask(store, &request, &result, &error), ECSHIST_INVALID);
     cr_assert_str_eq(error.place, "asOf");
 }
+
+/* -- in brief ---------------------------------------------------------------------------------- */
+
+static void stop(const char *id, int64_t time_s, size_t reason_length)
+{
+    char reason[300];
+    memset(reason, 'r', sizeof(reason));
+    reason[reason_length] = 0;
+    store_must_append(store,
+                      "{\"type\":\"deployment-stopped\",\"time\":%lld,\"serviceDeploymentArn\":"
+                      "\"" TEST_ARN "service-deployment/shop/web/%s\",\"reason\":\"%s\"}",
+                      (long long)time_s, id, reason);
+}
+
+static char *json_of(const struct ecshist_list_request *request)
+{
+    ecshist_result *result = must_ask(request);
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    char *json = NULL;
+    store_must(ecshist_result_to_json(result, ECSHIST_JSON_WIRE, &json, NULL, &error), "JSON",
+               &error);
+    for (size_t i = 0; i < ecshist_result_count(result); i++) {
+        struct ecshist_deployment_view view = ECSHIST_DEPLOYMENT_VIEW_INIT;
+        cr_assert(ecshist_result_deployment(result, i, &view));
+        cr_assert_eq(view.last_seq == 0, request->brief, "%s", view.service_deployment_arn);
+    }
+    ecshist_result_free(result);
+    return json;
+}
+
+/* What rows have not is read from the states: a reason that is too long, an id that is, a deployment without a createdAt. */
+Test(pages, in_brief_is_the_same)
+{
+    static const size_t reasons[] = {0, 1, 99, 100, 101, 250};
+    const size_t count = sizeof(reasons) / sizeof(reasons[0]);
+    create_up_to(count);
+    create_in(store, "1234567890123456789012345678901234567890123456789012345678901234", 1);
+    store_must_append(store,
+                      "{\"type\":\"deployment-observed\",\"time\":1700000300,"
+                      "\"serviceDeployment\":{\"serviceDeploymentArn\":\"" TEST_ARN
+                      "service-deployment/shop/web/seen\",\"status\":\"IN_PROGRESS\","
+                      "\"targetServiceRevision\":{\"arn\":\"" TEST_REVISION_ARN("1") "\"}}}");
+    for (size_t i = 0; i < count; i++)
+        stop(made[i].id, 1800000000, reasons[i]);
+    struct ecshist_list_request request = request_of(100);
+    for (uint64_t seq = 0; seq < 12; seq++) {
+        request.as_of.seq = seq;
+        request.brief = false;
+        char *whole = json_of(&request);
+        request.brief = true;
+        char *brief = json_of(&request);
+        cr_assert_str_eq(brief, whole);
+        cr_assert(seq != 0 || strstr(brief, "/seen") != NULL);
+        ecshist_free(whole);
+        ecshist_free(brief);
+    }
+}

@@ -396,39 +396,64 @@ Test(verify_views, I3_a_state_that_no_arn_has)
 
 /* -- I4, I5, I10: rows ------------------------------------------------------------------------- */
 
+/* A row's entries, changed, and put back. */
+static struct ehi_db_entry entries[EHI_DB_CHUNK];
+static unsigned entry_count;
+
+static void read_entries(MDB_val *key, MDB_val *value)
+{
+    cr_assert(db_read_entries(*key, *value, entries, &entry_count));
+}
+
+static void write_entries(MDB_val *key, MDB_val *value)
+{
+    uint64_t first_seq = ehi_get_be64(bytes_of(key) + 8);
+    value->mv_size = db_write_entries(first_seq, entries, entry_count, bytes_of(value));
+}
+
 static void other_seq(MDB_val *key, MDB_val *value)
 {
-    (void)key;
-    bytes_of(value)[0]++;
+    read_entries(key, value);
+    entries[0].seq++;
+    write_entries(key, value);
 }
 static void other_id_hash(MDB_val *key, MDB_val *value)
 {
-    (void)key;
-    bytes_of(value)[9]++;
+    read_entries(key, value);
+    entries[0].id_hash ^= 0x10;
+    write_entries(key, value);
 }
 static void other_type(MDB_val *key, MDB_val *value)
 {
-    (void)key;
-    bytes_of(value)[8] ^= 2;
+    read_entries(key, value);
+    entries[0].type ^= 1;
+    write_entries(key, value);
 }
 static void other_flags(MDB_val *key, MDB_val *value)
 {
-    (void)key;
-    bytes_of(value)[8] ^= 1;
+    read_entries(key, value);
+    entries[0].flags ^= 1;
+    write_entries(key, value);
 }
 static void one_entry_less(MDB_val *key, MDB_val *value)
 {
-    (void)key;
-    if (value->mv_size > 12)
-        value->mv_size -= 12;
+    read_entries(key, value);
+    if (entry_count > 1)
+        entry_count--;
     else
-        bytes_of(value)[9]++;
+        entries[0].id_hash++;
+    write_entries(key, value);
 }
 static void one_entry_more(MDB_val *key, MDB_val *value)
 {
-    (void)key;
-    memset(bytes_of(value) + value->mv_size, 0x11, 12);
-    value->mv_size += 12;
+    read_entries(key, value);
+    entries[entry_count] = (struct ehi_db_entry){.seq = entries[entry_count - 1].seq + 0x111111,
+                                                 .id_hash = 0x111111,
+                                                 .offset = 0x11111111,
+                                                 .type = 8,
+                                                 .flags = 1};
+    entry_count++;
+    write_entries(key, value);
 }
 
 Test(verify_views, I4_timelines)
@@ -455,12 +480,56 @@ Test(verify_views, I4_a_row_in_the_midst)
     }
 }
 
+static size_t flipped;
+
+static void flip_byte_of_value(MDB_val *key, MDB_val *value)
+{
+    (void)key;
+    if (flipped < value->mv_size)
+        bytes_of(value)[flipped] ^= 1;
+    else
+        flipped = SIZE_MAX;
+}
+
+/* The status, the deployment, and whatever else a list shows of it: a byte of a row is never for nothing. */
+Test(verify_views, I5_by_service_each_byte)
+{
+    unsigned bytes = 0;
+    for (flipped = 0;; flipped++, bytes++) {
+        edit_row("by_service", 1, flip_byte_of_value);
+        if (flipped == SIZE_MAX)
+            break;
+        expect_only("I5");
+    }
+    cr_assert_gt(bytes, 15u);
+}
+
+static void other_reason(MDB_val *key, MDB_val *value)
+{
+    static const uint8_t more[] = {2, 'n', 'o'};
+    (void)key;
+    bytes_of(value)[2] ^= 8; /* the brief's flags: behind the id, which is one byte */
+    memcpy(bytes_of(value) + value->mv_size, more, sizeof(more));
+    value->mv_size += sizeof(more);
+}
+
+static void in_state(MDB_val *key, MDB_val *value)
+{
+    (void)key;
+    bytes_of(value)[2] = 1;
+    value->mv_size = 3;
+}
+
 Test(verify_views, I5_by_service)
 {
+    edit_row("by_service", 1, other_reason);
+    expect_only("I5");
+    edit_row("by_service", 1, in_state); /* right, but not as it is written */
+    expect_only("I5");
     for (unsigned n = 0; n < 4; n++) {
         edit_row("by_service", n, NULL);
         expect_only("I5");
-        edit_row("by_service", n, flip_last_of_value); /* the deployment */
+        edit_row("by_service", n, flip_last_of_value);
         expect_only("I5");
         edit_row("by_service", n, flip_first_of_value); /* the status */
         expect_only("I5");
@@ -516,11 +585,18 @@ Test(verify_views, I7_the_mark)
     free(mark);
 }
 
+static void longer_id(MDB_val *key, MDB_val *value)
+{
+    (void)key;
+    bytes_of(value)[0] |= 0xf0;
+}
+
 Test(verify_views, I9_rows_that_are_not_well_formed)
 {
+    static edit_fn *const edits[] = {NULL, shorten_value, longer_id};
     static const char *const tables[] = {"arns", "timeline", "by_service"};
     for (size_t i = 0; i < 3; i++) {
-        edit_row(tables[i], 1, i == 0 ? NULL : shorten_value);
+        edit_row(tables[i], 1, edits[i]);
         if (i == 0) {
             struct lmdb l;
             char short_key[] = "short", row[] = "row";

@@ -506,18 +506,96 @@ Test(describe, a_wrong_guess_costs_a_search_only)
     ecshist_snapshot *snapshot;
     cr_assert_eq(ecshist_snapshot_open(store, &snapshot, NULL), ECSHIST_OK);
     ecshist_result_free(ask_for(snapshot, arn));
-    uint64_t right = db_known(db, hash);
+    uint64_t place, right = db_known(db, hash, 0, &place);
     cr_assert_neq(right, 0u);
     for (uint64_t wrong = 0; wrong < right + 6; wrong++) {
-        db_remember(db, hash, wrong);
+        db_remember(db, hash, wrong, 0, 0);
         ecshist_result *result = ask_for(snapshot, arn);
         expect_shows(result, arn);
         ecshist_result_free(result);
-        cr_assert_eq(db_known(db, hash), right, "after %d", (int)wrong);
+        cr_assert_eq(db_known(db, hash, 0, &place), right, "after %d", (int)wrong);
     }
-    db_remember(db, hash, (UINT64_C(1) << 40) - 1);
+    db_remember(db, hash, (UINT64_C(1) << 40) - 1, 0, 0);
     ecshist_result_free(ask_for(snapshot, arn));
-    cr_assert_eq(db_known(db, hash), right);
+    cr_assert_eq(db_known(db, hash, 0, &place), right);
+    ecshist_snapshot_close(snapshot);
+}
+
+static void expect_status(ecshist_snapshot *snapshot, const char *arn, const char *status)
+{
+    ecshist_result *result = ask_for(snapshot, arn);
+    struct ecshist_deployment_view view = ECSHIST_DEPLOYMENT_VIEW_INIT;
+    cr_assert(ecshist_result_deployment(result, 0, &view));
+    cr_assert_str_eq(view.status_name, status);
+    ecshist_result_free(result);
+}
+
+/* Two snapshots that see two states of it, asked in turn: neither takes the other's place for its own. */
+Test(describe, a_place_is_of_one_snapshot)
+{
+    const char *arn = TEST_DEPLOYMENT_ARN("d1");
+    ecshist_snapshot *older, *newer;
+    create(1);
+    create(2);
+    struct ehi_db *db = ((struct ehi_store *)store)->db;
+    struct ehi_hash128 hash = ehi_hash128(arn, strlen(arn));
+    uint64_t place, snapshot = 0;
+    cr_assert_eq(ecshist_snapshot_open(store, &older, NULL), ECSHIST_OK);
+    for (int i = 0; i < 3; i++)
+        expect_status(older, arn, "PENDING");
+    d1(3, "deployment-stopped", "");
+    cr_assert_eq(ecshist_snapshot_open(store, &newer, NULL), ECSHIST_OK);
+    for (int i = 0; i < 8; i++) {
+        for (int times = 0; times <= i % 3; times++)
+            expect_status(newer, arn, "STOPPED");
+        expect_status(older, arn, "PENDING");
+    }
+    for (uint64_t id = 0; id < 100; id++) {
+        (void)db_known(db, hash, id, &place);
+        snapshot = place != 0 ? id : snapshot;
+    }
+    cr_assert_neq(snapshot, 0u, "it was used");
+    ecshist_snapshot_close(older);
+    ecshist_snapshot_close(newer);
+}
+
+/* Whatever place there is said to be, what is shown is right. */
+Test(describe, a_wrong_place_costs_a_search_only)
+{
+    const char *arn = TEST_DEPLOYMENT_ARN("d1"), *other = TEST_DEPLOYMENT_ARN("d2");
+    ecshist_snapshot *snapshot;
+    uint64_t place = 0, other_place = 0, of = 0;
+    create(1);
+    create(2);
+    struct ehi_db *db = ((struct ehi_store *)store)->db;
+    struct ehi_hash128 hash = ehi_hash128(arn, strlen(arn));
+    cr_assert_eq(ecshist_snapshot_open(store, &snapshot, NULL), ECSHIST_OK);
+    for (int i = 0; i < 3; i++) {
+        ecshist_result_free(ask_for(snapshot, arn));
+        ecshist_result_free(ask_for(snapshot, other));
+    }
+    for (uint64_t id = 1; id < 100 && place == 0; id++) {
+        of = id;
+        (void)db_known(db, hash, id, &place);
+        (void)db_known(db, ehi_hash128(other, strlen(other)), id, &other_place);
+    }
+    uint64_t right = db_known(db, hash, of, &place);
+    cr_assert(place != 0 && other_place != 0);
+    uint64_t within = (place & ((UINT64_C(1) << 48) - 1)) % 4096, page = place - within;
+    for (uint64_t at = 0; at < 4096; at++) {
+        db_remember(db, hash, right, of, at == 4095 ? other_place : page + at);
+        ecshist_result *result = ask_for(snapshot, arn);
+        expect_shows(result, arn);
+        ecshist_result_free(result);
+        uint64_t now;
+        cr_assert(db_known(db, hash, of, &now) == right && now == place, "at %d", (int)at);
+    }
+    for (uint64_t size = 0; size < 65536; size += 7) {
+        db_remember(db, hash, right, of, (place << 16 >> 16) | size << 48);
+        ecshist_result *result = ask_for(snapshot, arn);
+        expect_shows(result, arn);
+        ecshist_result_free(result);
+    }
     ecshist_snapshot_close(snapshot);
 }
 

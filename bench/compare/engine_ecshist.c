@@ -138,6 +138,7 @@ static void list(void *session, const char *arn, size_t length, struct answer *o
     (void)length;
     request.service = arn;
     request.max_results = LIST_LENGTH;
+    request.brief = true;
     check(ecshist_list_service_deployments(s->snapshot, &request, &result, &error), &error);
     out->count = ecshist_result_count(result);
     for (size_t i = 0; i < out->count && ecshist_result_deployment(result, i, &view); i++) {

@@ -59,12 +59,15 @@ struct ecshist_list_request {
     uint32_t max_results;   /* 1 to ECSHIST_MAX_PAGE; 0: ECSHIST_DEFAULT_PAGE */
     const char *next_token; /* from an earlier page; NULL: the first */
     struct ecshist_as_of as_of;
+    /* Items have what ECS lists (ServiceDeploymentBrief) and created_seq, all else is as if never set: one read of the list,
+     * in place of one for each item. The JSON is the same. */
+    bool brief;
 };
 
 #define ECSHIST_LIST_REQUEST_INIT                                                                  \
     {                                                                                              \
         sizeof(struct ecshist_list_request), NULL, NULL, NULL, NULL, NULL, 0, false, false, 0, 0,  \
-            0, NULL, ECSHIST_AS_OF_INIT                                                            \
+            0, NULL, ECSHIST_AS_OF_INIT, false                                                     \
     }
 
 /* Strings of the structs below live as long as their result; NULL: the member was never set. */

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define EHI_FORMAT_VERSION 1u
-#define EHI_INDEX_FORMAT 4u
+#define EHI_INDEX_FORMAT 5u
 
 /* Segment header: 64 bytes at offset 0 of the file. */
 #define EHI_SEGMENT_MAGIC "ECSHSEG1"

@@ -11,7 +11,12 @@
  *               [alarm names …] or nil where they are the configured ones, [triggered alarms …],
  *               [HOOK …], extra]
  * Of a deployment's times all but `created` are told from that one on. An ARN of a revision of its own service is told by its
- * id alone, with a colon before it.
+ * id alone: a number where it is one, else a text with a colon before it.
+ *
+ * The ARN of a deployment or revision is a text, or, as nearly all are, bytes (MessagePack's bin 8):
+ *
+ * ARN        = region, account (5 bytes, little-endian), cluster, service, id: each but the account a short (codec/short.h) of
+ *              coding 1 or 2; of partition aws
  *
  * SUMMARY    = arn, requested, running, pending, test weight, production weight
  * HOOK       = id, target_arn, target_type, status, timeout_action, expires_at, extra
@@ -24,6 +29,8 @@
 
 #include "codec/cursor.h"
 #include "codec/pack.h"
+#include "codec/short.h"
+#include "model/arn.h"
 
 #include <ecshist/limits.h>
 
@@ -34,6 +41,10 @@ enum {
     REVISION_VALUES = 5,
     SERVICE_VALUES = 11,
     STATUS_COUNTS = 16,
+    BIN_8 = 0xc4,
+    MOST_DIGITS = 19, /* of INT64_MAX */
+    ACCOUNT_DIGITS = 12,
+    ACCOUNT_BYTES = 5,
     /* A hook's extra members stand one level deeper than in the event that they came in. */
     STATE_NESTING = ECSHIST_MAX_NESTING + 2
 };
@@ -132,6 +143,67 @@ static bool skip(struct ehi_slice *text, struct ehi_slice part)
     return true;
 }
 
+static bool is_short(struct ehi_slice part)
+{
+    return part.length > 0 && part.length <= EHI_SHORT_MOST;
+}
+
+static uint64_t number_of(struct ehi_slice digits)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < digits.length; i++)
+        number = number * 10 + (unsigned)(digits.data[i] - '0');
+    return number;
+}
+
+/* An ARN's parts are of letters, digits, "-" and "_" only: shorts of them are never plain texts. */
+static void put_arn(struct ehi_packer *p, enum ehi_arn_kind kind, struct ehi_slice text)
+{
+    uint8_t bytes[2 + 4 * EHI_SHORT_BYTES + ACCOUNT_BYTES], *to = bytes + 2;
+    struct ehi_arn arn;
+    if (ehi_arn_parse_as(kind, text, &arn, NULL) != ECSHIST_OK ||
+        !ehi_slice_is(arn.partition, "aws") || !is_short(arn.region) || !is_short(arn.cluster) ||
+        !is_short(arn.service) || !is_short(arn.id)) {
+        ehi_pack_text(p, text);
+        return;
+    }
+    to = ehi_short_put(to, arn.region);
+    uint64_t account = number_of(arn.account);
+    for (int i = 0; i < ACCOUNT_BYTES; i++, account >>= 8)
+        *to++ = (uint8_t)account;
+    to = ehi_short_put(ehi_short_put(ehi_short_put(to, arn.cluster), arn.service), arn.id);
+    size_t length = (size_t)(to - bytes);
+    if (length - 2 > UINT8_MAX) {
+        ehi_pack_text(p, text);
+        return;
+    }
+    bytes[0] = BIN_8;
+    bytes[1] = (uint8_t)(length - 2);
+    ehi_pack_raw(p, ehi_slice(bytes, length));
+}
+
+/* An id that is a number, and is written as that number is. */
+static bool is_number(struct ehi_slice id)
+{
+    if (id.length == 0 || id.length > MOST_DIGITS || (id.data[0] == '0' && id.length > 1))
+        return false;
+    for (size_t i = 0; i < id.length; i++) {
+        if (id.data[i] < '0' || id.data[i] > '9')
+            return false;
+    }
+    return number_of(id) <= INT64_MAX;
+}
+
+static void put_revision_id(struct ehi_packer *p, struct ehi_slice id)
+{
+    if (is_number(id)) {
+        ehi_pack_int(p, (int64_t)number_of(id));
+    } else {
+        struct ehi_slice parts[2] = {EHI_SLICE_LITERAL(":"), id};
+        ehi_pack_text_parts(p, parts, 2);
+    }
+}
+
 /* The ARN of a revision, or nil. */
 static void put_revision(struct ehi_packer *p, const struct revision_arns *beside,
                          struct ehi_slice arn)
@@ -141,8 +213,7 @@ static void put_revision(struct ehi_packer *p, const struct revision_arns *besid
         ehi_pack_nil(p);
     } else if (beside->front.length != 0 && skip(&id, beside->front) && skip(&id, revision_kind) &&
                skip(&id, beside->path)) {
-        struct ehi_slice parts[2] = {EHI_SLICE_LITERAL(":"), id};
-        ehi_pack_text_parts(p, parts, 2);
+        put_revision_id(p, id);
     } else {
         ehi_pack_text(p, arn);
     }
@@ -188,7 +259,7 @@ static unsigned flags_of(const struct ehi_deployment *d)
 
 static void put_head(struct ehi_packer *p, const struct ehi_deployment *d)
 {
-    ehi_pack_text(p, d->arn);
+    put_arn(p, EHI_ARN_DEPLOYMENT, d->arn);
     ehi_pack_int(p, (int64_t)d->created_seq);
     ehi_pack_int(p, (int64_t)d->last_seq);
     ehi_pack_int(p, (int64_t)d->last_observed_seq);
@@ -263,7 +334,7 @@ int ehi_revision_encode(const struct ehi_revision *r, struct ehi_buffer *out)
     struct ehi_packer packer;
     ehi_packer_begin(&packer, out);
     ehi_pack_array(&packer, REVISION_VALUES);
-    ehi_pack_text(&packer, r->arn);
+    put_arn(&packer, EHI_ARN_REVISION, r->arn);
     ehi_pack_int(&packer, (int64_t)r->document_seq);
     ehi_pack_int(&packer, (int64_t)r->first_seq);
     ehi_pack_bool(&packer, r->observed);
@@ -433,6 +504,11 @@ static int64_t get_time(struct state_reader *r)
 static int64_t get_time_from(struct state_reader *r, int64_t from_us)
 {
     struct ehi_value value;
+    int64_t after_us;
+    if (take_nil(r))
+        return EHI_TIME_NONE;
+    if (take_int(r, &after_us))
+        return (int64_t)((uint64_t)after_us + (uint64_t)from_us);
     if (!get(r, EHI_VALUE_INT, true, &value))
         return EHI_TIME_NONE;
     return (int64_t)((uint64_t)value.u.integer + (uint64_t)from_us);
@@ -471,12 +547,85 @@ static uint8_t *add_part(uint8_t *to, struct ehi_slice part)
     return to + part.length;
 }
 
-/* Of a revision; made whole in the arena where only its id is there. */
-static struct ehi_slice whole_arn(struct state_reader *r, struct ehi_slice text)
+/* An ARN's bytes, its parts where they lie. */
+struct packed_arn {
+    struct ehi_short region, cluster, service, id;
+    uint64_t account;
+};
+
+static bool take_name(struct ehi_slice *rest, struct ehi_short *out)
 {
-    if (text.length == 0 || text.data[0] != ':')
-        return text;
-    struct ehi_slice id = ehi_slice(text.data + 1, text.length - 1);
+    return ehi_short_take(rest, out) && out->coding != 0;
+}
+
+static bool take_account(struct ehi_slice *rest, uint64_t *out)
+{
+    if (rest->length < ACCOUNT_BYTES)
+        return false;
+    *out = ehi_get_le32(rest->data) | (uint64_t)rest->data[4] << 32;
+    *rest = ehi_slice(rest->data + ACCOUNT_BYTES, rest->length - ACCOUNT_BYTES);
+    return *out < UINT64_C(1000000000000);
+}
+
+static bool take_packed_arn(struct state_reader *r, struct packed_arn *out)
+{
+    const uint8_t *p = r->cursor.next;
+    if (left(r) < 2 || *p != BIN_8 || p[1] > left(r) - 2)
+        return false;
+    struct ehi_slice rest = ehi_slice(p + 2, p[1]);
+    if (!take_name(&rest, &out->region) || !take_account(&rest, &out->account) ||
+        !take_name(&rest, &out->cluster) || !take_name(&rest, &out->service) ||
+        !take_name(&rest, &out->id) || rest.length != 0)
+        return false;
+    r->cursor.next = rest.data;
+    return true;
+}
+
+static const struct ehi_slice partition = EHI_SLICE_LITERAL("arn:aws:ecs:");
+
+/* The ARN's text, and where it has what those of the service's revisions have, too. */
+static struct ehi_slice make_arn(struct state_reader *r, struct ehi_slice type,
+                                 const struct packed_arn *arn)
+{
+    size_t length = partition.length + arn->region.length + 1 + ACCOUNT_DIGITS + 1 + type.length +
+                    arn->cluster.length + 1 + arn->service.length + 1 + arn->id.length;
+    /* Behind it a NUL has room: readers end texts where they lie. */
+    uint8_t *whole = ehi_arena_alloc(r->arena, length + 1 + EHI_SHORT_OVER), *to = whole;
+    if (whole == NULL) {
+        r->no_memory = true;
+        fail(r);
+        return EHI_SLICE_EMPTY;
+    }
+    to = ehi_short_get(add_part(to, partition), &arn->region);
+    *to++ = ':';
+    ehi_digits(to, arn->account, ACCOUNT_DIGITS);
+    to += ACCOUNT_DIGITS;
+    *to++ = ':';
+    r->beside.front = ehi_slice(whole, (size_t)(to - whole));
+    uint8_t *path = to = add_part(to, type);
+    to = ehi_short_get(to, &arn->cluster);
+    *to++ = '/';
+    to = ehi_short_get(to, &arn->service);
+    *to++ = '/';
+    r->beside.path = ehi_slice(path, (size_t)(to - path));
+    *ehi_short_get(to, &arn->id) = 0;
+    return ehi_slice(whole, length);
+}
+
+/* The ARN of whose state it is. */
+static struct ehi_slice get_arn(struct state_reader *r, struct ehi_slice type)
+{
+    struct packed_arn packed;
+    if (take_packed_arn(r, &packed))
+        return make_arn(r, type, &packed);
+    struct ehi_slice text = get_text(r);
+    r->beside = revisions_beside(text);
+    return text;
+}
+
+/* Of a revision of the service, by its id. */
+static struct ehi_slice whole_arn(struct state_reader *r, struct ehi_slice id)
+{
     size_t length =
         r->beside.front.length + revision_kind.length + r->beside.path.length + id.length;
     /* Behind it a NUL has room: readers end texts where they lie. */
@@ -492,6 +641,23 @@ static struct ehi_slice whole_arn(struct state_reader *r, struct ehi_slice text)
         end = add_part(end, id);
     *end = 0;
     return ehi_slice(whole, length);
+}
+
+/* A number is an id, and so is what stands behind a colon. */
+static struct ehi_slice get_revision(struct state_reader *r,
+                                     struct ehi_slice (*get_other)(struct state_reader *r))
+{
+    uint8_t digits[MOST_DIGITS], mark = left(r) == 0 ? 0xc0 : *r->cursor.next;
+    if (mark < 0x80 || (mark >= 0xcc && mark <= 0xcf)) {
+        uint64_t number = (uint64_t)get_int(r, 0, INT64_MAX);
+        size_t length = ehi_digit_count(number);
+        ehi_digits(digits, number, length);
+        return whole_arn(r, ehi_slice(digits, length));
+    }
+    struct ehi_slice text = get_other(r);
+    if (text.length == 0 || text.data[0] != ':')
+        return text;
+    return whole_arn(r, ehi_slice(text.data + 1, text.length - 1));
 }
 
 /* A map, borrowed as it is. */
@@ -571,7 +737,7 @@ static const struct ehi_slice *get_texts(struct state_reader *r, uint32_t *out_c
 static struct ehi_revision_summary get_summary(struct state_reader *r)
 {
     struct ehi_revision_summary s;
-    s.arn = whole_arn(r, get_text(r));
+    s.arn = get_revision(r, get_text);
     s.requested = get_count(r);
     s.running = get_count(r);
     s.pending = get_count(r);
@@ -621,8 +787,7 @@ static void get_hooks(struct state_reader *r, struct ehi_deployment *d)
 
 static void get_head(struct state_reader *r, struct ehi_deployment *d)
 {
-    d->arn = get_text(r);
-    r->beside = revisions_beside(d->arn);
+    d->arn = get_arn(r, deployment_kind);
     d->created_seq = get_seq(r);
     d->last_seq = get_seq(r);
     d->last_observed_seq = get_seq(r);
@@ -653,7 +818,7 @@ static void get_configuration(struct state_reader *r, struct ehi_configuration *
 static void get_shown_alarms(struct state_reader *r, struct ehi_deployment *d)
 {
     struct ehi_value list;
-    if (get(r, EHI_VALUE_ARRAY, true, &list)) {
+    if (!take_nil(r) && get(r, EHI_VALUE_ARRAY, true, &list)) {
         d->alarm_names = get_items(r, list.count, &d->alarm_count);
     } else {
         d->alarm_names = d->configuration.alarm_names;
@@ -664,7 +829,7 @@ static void get_shown_alarms(struct state_reader *r, struct ehi_deployment *d)
 static void get_monitors(struct state_reader *r, struct ehi_deployment *d)
 {
     d->rollback_reason = get_optional(r);
-    d->rollback_revision_arn = whole_arn(r, get_optional(r));
+    d->rollback_revision_arn = get_revision(r, get_optional);
     d->rollback_started_at_us = get_time_from(r, d->created_at_us);
     d->breaker_status = get_byte(r);
     d->failure_count = get_count(r);
@@ -712,12 +877,12 @@ int ehi_deployment_decode(struct ehi_slice bytes, struct ehi_arena *arena,
     return rc;
 }
 
-int ehi_revision_decode(struct ehi_slice bytes, struct ehi_revision *out,
+int ehi_revision_decode(struct ehi_slice bytes, struct ehi_arena *arena, struct ehi_revision *out,
                         struct ecshist_error *error)
 {
-    struct state_reader r = begin(bytes, NULL, REVISION_VALUES);
+    struct state_reader r = begin(bytes, arena, REVISION_VALUES);
     struct ehi_revision revision = {.document = EHI_SLICE_EMPTY};
-    revision.arn = get_text(&r);
+    revision.arn = get_arn(&r, revision_kind);
     revision.document_seq = get_seq(&r);
     revision.first_seq = get_seq(&r);
     revision.observed = get_bool(&r);

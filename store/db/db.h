@@ -33,6 +33,7 @@ struct ehi_db_entry {
     uint32_t offset;  /* of the record in the segment that was newest when it was written */
     uint16_t type, flags;
 };
+#define EHI_DB_MOST_BRIEF 256
 #define EHI_DB_CHUNK 64 /* entries of a timeline row at the most */
 /* A row can hold an entry of this seq, besides the one it begins with. */
 static inline bool ehi_db_same_row(uint64_t first_seq, uint64_t seq)
@@ -50,7 +51,8 @@ uint32_t ehi_db_id_hash(struct ehi_slice id);
 struct ehi_db_listed {
     int64_t created_at_us;
     uint64_t created_seq, deployment_id;
-    uint8_t status;
+    uint8_t status;         /* below 16 */
+    struct ehi_slice brief; /* what else a list shows: codec/brief.h */
 };
 
 /* Opens (creates: with its directory's data.mdb) the environment in directory `path`. read_only_fs:
@@ -112,10 +114,14 @@ int ehi_db_get_head(struct ehi_db_txn *txn, struct ehi_db_head *head, bool *foun
 int ehi_db_find(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128 hash, uint64_t *id,
                 bool *found, struct ecshist_error *error) ECSHIST_CHECKED;
 /*
- * The id that an ARN had when it was last found, by any reader of this environment; 0: not known. A guess: the caller
- * compares the ARN in the state, and asks ehi_db_find where it is another, or there is none.
+ * The id that an ARN had when it was last found, by any reader of this environment, and the state (kind: as below) of that
+ * id. A guess: the caller compares the ARN in the state, and asks ehi_db_find where it is another, or *found is false.
  */
-uint64_t ehi_db_guess(struct ehi_db_txn *txn, struct ehi_hash128 hash);
+int ehi_db_get_known(struct ehi_db_txn *txn, enum ehi_arn_kind kind, struct ehi_hash128 hash,
+                     uint64_t *id, struct ehi_slice *state, bool *found,
+                     struct ecshist_error *error) ECSHIST_CHECKED;
+/* It is about to be asked for. */
+void ehi_db_prefetch(struct ehi_db_txn *txn, struct ehi_hash128 hash);
 /* A subject's state (kind: DEPLOYMENT, REVISION, SERVICE). */
 int ehi_db_get_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id,
                      struct ehi_slice *state, bool *found, struct ecshist_error *error)

@@ -23,6 +23,8 @@ enum db_table {
     T_COUNT
 };
 
+struct db_known_line;
+
 struct ehi_db_txn {
     struct ehi_db *db;
     MDB_txn *txn;
@@ -41,9 +43,9 @@ struct ehi_db {
     ino_t inode;
     const uint8_t *map; /* where LMDB has the file */
     size_t map_bytes, page_bytes;
-    bool unseen;                       /* without LMDB's lock: writers do not see its readers */
-    _Atomic(_Atomic uint64_t *) known; /* ARNs met before (known.c); NULL: none yet */
-    pthread_mutex_t mutex;             /* of the fields below */
+    bool unseen;                           /* without LMDB's lock: writers do not see its readers */
+    _Atomic(struct db_known_line *) known; /* ARNs met before (known.c); NULL: none yet */
+    pthread_mutex_t mutex;                 /* of the fields below */
     unsigned references;
     bool failed;              /* a commit failed: LMDB may want to hear of nothing more */
     bool lock_lost;           /* LMDB's lock cannot be had by anybody any more */
@@ -56,9 +58,17 @@ struct ehi_db {
 int db_cursor_open(struct ehi_db_txn *txn, enum db_table table, MDB_cursor **out);
 void db_cursor_close(struct ehi_db_txn *txn, enum db_table table, MDB_cursor *cursor);
 
-/* The id under which an ARN of this hash was found last; 0: not known. May be wrong: see ehi_db_guess. (known.c) */
-uint64_t db_known(struct ehi_db *db, struct ehi_hash128 hash);
-void db_remember(struct ehi_db *db, struct ehi_hash128 hash, uint64_t id);
+/*
+ * known.c. The id under which an ARN of this hash was found last, and where a search of this snapshot (LMDB's number of its
+ * transaction) found its state; 0: not known. May be wrong: see ehi_db_get_known.
+ */
+uint64_t db_known(struct ehi_db *db, struct ehi_hash128 hash, uint64_t snapshot, uint64_t *place);
+/* place 0: nothing is said of it. */
+void db_remember(struct ehi_db *db, struct ehi_hash128 hash, uint64_t id, uint64_t snapshot,
+                 uint64_t place);
+/* A row of the map as a place, and back; 0: it can be none. */
+uint64_t db_place(const struct ehi_db *db, MDB_val row);
+MDB_val db_row_at(const struct ehi_db *db, uint64_t place);
 
 extern const char *const db_table_names[T_COUNT];
 
@@ -87,6 +97,10 @@ extern bool db_test_believes;
 
 /* Rows as bytes; false: they are not such a row. For tables.c and inspect.c. */
 bool db_read_arn(MDB_val value, enum ehi_arn_kind *kind, uint64_t *id);
+/* An entry has two numbers of 32 bits in up to five bytes each, and four bytes. */
+enum { DB_MOST_ENTRIES_BYTES = EHI_DB_CHUNK * 14 };
+size_t db_write_entries(uint64_t first_seq, const struct ehi_db_entry *entries, unsigned count,
+                        uint8_t row[DB_MOST_ENTRIES_BYTES]);
 bool db_read_entries(MDB_val key, MDB_val value, struct ehi_db_entry entries[EHI_DB_CHUNK],
                      unsigned *count);
 bool db_read_listed(MDB_val key, MDB_val value, struct ehi_db_listed *row);

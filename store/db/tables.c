@@ -7,7 +7,7 @@ enum {
     HEAD_NAMED = 11,
     HEAD_FIELDS = HEAD_NAMED + 16,
     HEAD_BYTES = HEAD_FIELDS * 8 + 16,
-    ENTRY_BYTES = 12,
+    PACKED_BYTES = 4,
     TIMELINE_KEY = 16,
     LISTED_KEY = 24,
     MOST_NUMBER_BYTES = 8
@@ -318,7 +318,7 @@ int ehi_db_find(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128
         return ehi_fail(error, ECSHIST_INDEX, "the index is damaged: its row of %.*s is none",
                         EHI_FMT(arn));
     if (!txn->write)
-        db_remember(txn->db, hash, *id);
+        db_remember(txn->db, hash, *id, 0, 0);
     return ECSHIST_OK;
 }
 
@@ -340,6 +340,80 @@ int ehi_db_get_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id
     return get(txn, state_table(kind), db_val(key, sizeof(key)), state, found, error);
 }
 
+/* A node of a page: the row's value lies behind its head and key. false: it is not the row of this key and size. */
+static bool is_row(const struct ehi_db *db, MDB_val key, MDB_val value)
+{
+    size_t before = NODE_HEAD + key.mv_size;
+    size_t within = (size_t)((const uint8_t *)value.mv_data - db->map) % db->page_bytes;
+    if (within < PAGE_HEAD + before || value.mv_size > db->page_bytes - within)
+        return false;
+    const uint8_t *node = (const uint8_t *)value.mv_data - before;
+    size_t size = ehi_get_le16(node) | (size_t)ehi_get_le16(node + 2) << 16;
+    return size == value.mv_size && ehi_get_le16(node + 4) == 0 &&
+           ehi_get_le16(node + 6) == key.mv_size &&
+           memcmp(node + NODE_HEAD, key.mv_data, key.mv_size) == 0;
+}
+
+/* All of it at once: one line after the other is as many waits. */
+static void prefetch_row(const struct ehi_db *db, MDB_val value)
+{
+    const uint8_t *start = value.mv_data;
+    __builtin_prefetch(start - (size_t)(start - db->map) % db->page_bytes);
+    for (size_t at = 0; at < value.mv_size; at += 64)
+        __builtin_prefetch(start + at);
+    __builtin_prefetch(start + value.mv_size - 1);
+}
+
+/* false: what is there now is not to be believed; the search tells why. */
+static bool take_place(const struct ehi_db *db, enum db_table table, MDB_val key, uint64_t place,
+                       MDB_val *value)
+{
+    if (place == 0)
+        return false;
+    *value = db_row_at(db, place);
+    prefetch_row(db, *value);
+    return is_row(db, key, *value) && db_in_place(db, *value) && db_take_value(table, key, value);
+}
+
+static int find_known(struct ehi_db_txn *txn, enum db_table table, MDB_val key, MDB_val *value,
+                      bool *found, struct ecshist_error *error)
+{
+    int rc = mdb_get(txn->txn, txn->db->tables[table], &key, value);
+    *found = rc == 0;
+    if (rc == MDB_NOTFOUND)
+        return check_missing(txn, table, key, error);
+    return rc == 0 ? ECSHIST_OK : db_fail(rc, "reading the index", error);
+}
+
+int ehi_db_get_known(struct ehi_db_txn *txn, enum ehi_arn_kind kind, struct ehi_hash128 hash,
+                     uint64_t *id, struct ehi_slice *state, bool *found,
+                     struct ecshist_error *error)
+{
+    enum db_table table = state_table(kind);
+    struct ehi_db *db = txn->db;
+    uint64_t place, snapshot = mdb_txn_id(txn->txn);
+    uint8_t key_bytes[8];
+    MDB_val key = db_val(key_bytes, sizeof(key_bytes)), value;
+    *id = txn->write ? 0 : db_known(db, hash, snapshot, &place);
+    *found = *id != 0;
+    if (*id == 0)
+        return ECSHIST_OK;
+    ehi_put_be64(key_bytes, *id);
+    if (!take_place(db, table, key, place, &value)) {
+        int rc = find_known(txn, table, key, &value, found, error);
+        if (rc != ECSHIST_OK || !*found)
+            return rc;
+        MDB_val whole = value;
+        rc = take_value(db, table, key, &value, error);
+        if (rc != ECSHIST_OK)
+            return rc;
+        if (is_row(db, key, whole))
+            db_remember(db, hash, *id, snapshot, db_place(db, whole));
+    }
+    *state = ehi_slice(value.mv_data, value.mv_size);
+    return ECSHIST_OK;
+}
+
 int ehi_db_put_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id,
                      struct ehi_slice state, struct ecshist_error *error)
 {
@@ -350,24 +424,79 @@ int ehi_db_put_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id
 }
 
 /*
- * An entry: how far its seq is behind that of the key; its offset; 24 bits of hash, 7 of type, and whether it was ignored.
+ * An entry: how far its seq is behind the one before it, the first behind that of the key; how far its offset is from the one
+ * before it, the first from 0 (zigzag); both 7 bits a byte, the low ones first. Then 24 bits of hash, 7 of type, and whether it was
+ * ignored, little-endian.
  */
+static uint8_t *put_varint(uint8_t *to, uint32_t number)
+{
+    for (; number >= 0x80; number >>= 7)
+        *to++ = (uint8_t)(number | 0x80);
+    *to++ = (uint8_t)number;
+    return to;
+}
+
+/* Where it ends; NULL: it does not, or is larger than any can be. */
+static const uint8_t *get_varint(const uint8_t *p, const uint8_t *end, uint32_t *out)
+{
+    uint64_t number = 0;
+    for (unsigned shift = 0; p != NULL && p < end && shift < 35; shift += 7, p++) {
+        number |= (uint64_t)(*p & 0x7f) << shift;
+        if (*p < 0x80) {
+            *out = (uint32_t)number;
+            return number <= UINT32_MAX ? p + 1 : NULL;
+        }
+    }
+    return NULL;
+}
+
+size_t db_write_entries(uint64_t first_seq, const struct ehi_db_entry *entries, unsigned count,
+                        uint8_t row[DB_MOST_ENTRIES_BYTES])
+{
+    uint64_t seq = first_seq;
+    uint32_t offset = 0;
+    uint8_t *p = row;
+    for (const struct ehi_db_entry *e = entries; e < entries + count; e++) {
+        uint32_t from = e->offset - offset;
+        p = put_varint(p, (uint32_t)(e->seq - seq));
+        p = put_varint(p, from << 1 ^ (0 - (from >> 31)));
+        ehi_put_le32(p, e->id_hash << 8 | (e->type & 0x7fu) << 1 | (e->flags & 1u));
+        p += PACKED_BYTES;
+        seq = e->seq;
+        offset = e->offset;
+    }
+    return (size_t)(p - row);
+}
+
+/* The entry behind another one, or behind where a row begins; where it ends, NULL: there is none. */
+static const uint8_t *get_entry(const uint8_t *p, const uint8_t *end,
+                                const struct ehi_db_entry *before, struct ehi_db_entry *out)
+{
+    uint32_t seq, offset;
+    p = get_varint(p, end, &seq);
+    p = get_varint(p, end, &offset);
+    if (p == NULL || end - p < PACKED_BYTES)
+        return NULL;
+    uint32_t packed = ehi_get_le32(p);
+    offset = offset >> 1 ^ (0 - (offset & 1));
+    *out = (struct ehi_db_entry){before->seq + seq, packed >> 8, before->offset + offset,
+                                 (uint16_t)(packed >> 1 & 0x7f), (uint16_t)(packed & 1)};
+    return p + PACKED_BYTES;
+}
+
 bool db_read_entries(MDB_val key, MDB_val value, struct ehi_db_entry entries[EHI_DB_CHUNK],
                      unsigned *count)
 {
-    if (key.mv_size != TIMELINE_KEY || value.mv_size == 0 || value.mv_size % ENTRY_BYTES != 0 ||
-        value.mv_size > ENTRY_BYTES * EHI_DB_CHUNK)
+    if (key.mv_size != TIMELINE_KEY || value.mv_size == 0)
         return false;
-    const uint8_t *p = value.mv_data;
-    uint64_t first_seq = ehi_get_be64((const uint8_t *)key.mv_data + 8);
-    *count = (unsigned)(value.mv_size / ENTRY_BYTES);
-    for (unsigned i = 0; i < *count; i++, p += ENTRY_BYTES) {
-        uint32_t packed = ehi_get_le32(p + 8);
-        entries[i] =
-            (struct ehi_db_entry){first_seq + ehi_get_le32(p), packed >> 8, ehi_get_le32(p + 4),
-                                  (uint16_t)(packed >> 1 & 0x7f), (uint16_t)(packed & 1)};
+    const uint8_t *p = value.mv_data, *end = p + value.mv_size;
+    struct ehi_db_entry start = {.seq = ehi_get_be64((const uint8_t *)key.mv_data + 8)};
+    const struct ehi_db_entry *before = &start;
+    for (*count = 0; p != NULL && p < end && *count < EHI_DB_CHUNK; (*count)++) {
+        p = get_entry(p, end, before, &entries[*count]);
+        before = &entries[*count];
     }
-    return true;
+    return p == end;
 }
 
 static int read_entries(MDB_val key, MDB_val row, struct ehi_db_entry entries[EHI_DB_CHUNK],
@@ -385,16 +514,11 @@ int ehi_db_put_timeline(struct ehi_db_txn *txn, uint64_t subject_id,
                         const struct ehi_db_entry *entries, unsigned count,
                         struct ecshist_error *error)
 {
-    uint8_t key[TIMELINE_KEY], row[ENTRY_BYTES * EHI_DB_CHUNK], *p = row;
+    uint8_t key[TIMELINE_KEY], row[DB_MOST_ENTRIES_BYTES];
     ehi_put_be64(key, subject_id);
     ehi_put_be64(key + 8, entries[0].seq);
-    for (unsigned i = 0; i < count; i++, p += ENTRY_BYTES) {
-        const struct ehi_db_entry *e = &entries[i];
-        ehi_put_le32(p, (uint32_t)(e->seq - entries[0].seq));
-        ehi_put_le32(p + 4, e->offset);
-        ehi_put_le32(p + 8, e->id_hash << 8 | (e->type & 0x7fu) << 1 | (e->flags & 1u));
-    }
-    return put(txn, T_TIMELINE, db_val(key, sizeof(key)), db_val(row, (size_t)(p - row)), error);
+    size_t length = db_write_entries(entries[0].seq, entries, count, row);
+    return put(txn, T_TIMELINE, db_val(key, sizeof(key)), db_val(row, length), error);
 }
 
 static void listed_key(uint64_t service_id, const struct ehi_db_listed *row,
@@ -406,25 +530,35 @@ static void listed_key(uint64_t service_id, const struct ehi_db_listed *row,
     ehi_put_be64(key + 16, ~row->created_seq);
 }
 
+/* A list's row: the id's length and the status, half a byte each; the id; what else a list shows. */
 bool db_read_listed(MDB_val key, MDB_val value, struct ehi_db_listed *row)
 {
     const uint8_t *k = key.mv_data, *v = value.mv_data;
-    if (key.mv_size != LISTED_KEY || value.mv_size < 2 ||
-        !get_number(v + 1, value.mv_size - 1, &row->deployment_id))
+    if (key.mv_size != LISTED_KEY || value.mv_size < 2)
+        return false;
+    size_t length = v[0] >> 4, head = 1 + length;
+    if (head > value.mv_size || !get_number(v + 1, length, &row->deployment_id))
         return false;
     row->created_at_us = (int64_t)~ehi_get_be64(k + 8);
     row->created_seq = ~ehi_get_be64(k + 16);
-    row->status = v[0];
+    row->status = v[0] & 15;
+    row->brief = ehi_slice(v + head, value.mv_size - head);
     return true;
 }
 
 int ehi_db_put_listed(struct ehi_db_txn *txn, uint64_t service_id, const struct ehi_db_listed *row,
                       struct ecshist_error *error)
 {
-    uint8_t key[LISTED_KEY], value[1 + MOST_NUMBER_BYTES];
+    uint8_t key[LISTED_KEY], value[1 + MOST_NUMBER_BYTES + EHI_DB_MOST_BRIEF];
+    if (row->brief.length > EHI_DB_MOST_BRIEF || row->status > 15)
+        return ehi_fail(error, ECSHIST_INDEX, "a row of a list is not one that can be");
     listed_key(service_id, row, key);
-    value[0] = row->status;
-    size_t length = 1 + put_number(value + 1, row->deployment_id);
+    size_t length = put_number(value + 1, row->deployment_id);
+    value[0] = (uint8_t)(length << 4 | row->status);
+    length++;
+    if (row->brief.length != 0)
+        memcpy(value + length, row->brief.data, row->brief.length);
+    length += row->brief.length;
     return put(txn, T_LISTED, db_val(key, sizeof(key)), db_val(value, length), error);
 }
 

@@ -89,7 +89,7 @@ static int expire_deployment(struct expiring *x, struct stated *stated, struct e
         rc = check_arn(x, d.arn, arn);
     if (rc != ECSHIST_OK)
         return rc;
-    struct ehi_db_listed row = {d.created_at_us, d.created_seq, id, d.status};
+    struct ehi_db_listed row = {.created_at_us = d.created_at_us, .created_seq = d.created_seq};
     x->head->by_status[d.status]--;
     stated->service.by_status[d.status]--;
     rc = ehi_db_delete_listed(x->txn, stated->id, &row, x->error);
@@ -106,7 +106,7 @@ static int expire_revision(struct expiring *x, struct ehi_slice arn)
     int rc = find(x, arn, EHI_ARN_REVISION, hash, &id, &found, &state);
     if (rc != ECSHIST_OK || !found)
         return rc;
-    rc = ehi_revision_decode(state, &r, x->error);
+    rc = ehi_revision_decode(state, &x->arena, &r, x->error);
     if (rc == ECSHIST_OK)
         rc = check_arn(x, r.arn, arn);
     if (rc != ECSHIST_OK)

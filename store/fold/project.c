@@ -1,6 +1,7 @@
 #include "fold/project.h"
 
 #include "base/hash.h"
+#include "codec/brief.h"
 #include "codec/record.h"
 #include "codec/state.h"
 #include "fold/reduce.h"
@@ -15,6 +16,13 @@ struct ehi_batch_chunk {
     struct ehi_batch_chunk *older;
     unsigned count, capacity;
     struct ehi_db_entry *entries;
+};
+
+/* What a list shows of a deployment, as it stands in the index. Borrows as its state does. */
+struct listed {
+    struct ehi_db_listed row;
+    int64_t started_at_us, finished_at_us;
+    struct ehi_slice target, reason;
 };
 
 /* A deployment, revision or service that the batch touches. */
@@ -32,7 +40,8 @@ struct subject {
     struct ehi_batch_chunk *chunks;
     struct ehi_batch_chunk chunk;     /* the first of them */
     size_t state_start, state_length; /* of the encoded state in the batch's scratch */
-    struct ehi_db_listed listed;      /* the row as it stands in the index; deployment_id 0: none */
+    size_t brief_start, brief_length; /* of its row in a list; length 0: that stands as it is */
+    struct listed *listed;            /* a deployment's that is in the index, else NULL */
     union {
         struct ehi_deployment deployment;
         struct ehi_revision revision;
@@ -292,22 +301,44 @@ static bool subject_exists(const struct subject *s)
 
 /* -- loading ----------------------------------------------------------------------------------- */
 
+static struct listed listed_of(const struct subject *s)
+{
+    const struct ehi_deployment *d = &s->as.deployment;
+    return (struct listed){.row = {.created_at_us = d->created_at_us,
+                                   .created_seq = d->created_seq,
+                                   .deployment_id = s->id,
+                                   .status = d->status},
+                           .started_at_us = d->started_at_us,
+                           .finished_at_us = d->finished_at_us,
+                           .target = d->target.arn,
+                           .reason = d->status_reason};
+}
+
+static int note_listed(struct ehi_batch *batch, struct subject *s, struct ecshist_error *error)
+{
+    s->listed = ehi_arena_alloc(&batch->arena, sizeof(*s->listed));
+    if (s->listed == NULL)
+        return ehi_fail_memory(error);
+    *s->listed = listed_of(s);
+    return ECSHIST_OK;
+}
+
 static int decode_state(struct ehi_batch *batch, struct subject *s, struct ehi_slice state,
                         struct ecshist_error *error)
 {
-    const struct ehi_deployment *d = &s->as.deployment;
     struct ehi_slice arn;
     int rc;
     if (s->kind == EHI_ARN_SERVICE) {
         rc = ehi_service_decode(state, &s->as.service, error);
         arn = s->as.service.arn;
     } else if (s->kind == EHI_ARN_REVISION) {
-        rc = ehi_revision_decode(state, &s->as.revision, error);
+        rc = ehi_revision_decode(state, &batch->arena, &s->as.revision, error);
         arn = s->as.revision.arn;
     } else {
         rc = ehi_deployment_decode(state, &batch->arena, &s->as.deployment, error);
-        arn = d->arn;
-        s->listed = (struct ehi_db_listed){d->created_at_us, d->created_seq, s->id, d->status};
+        if (rc == ECSHIST_OK)
+            rc = note_listed(batch, s, error);
+        arn = s->as.deployment.arn;
     }
     if (rc == ECSHIST_OK && !ehi_slice_equal(arn, s->arn))
         return ehi_fail(error, ECSHIST_INDEX, "two ARNs have the same hash: %.*s and %.*s",
@@ -1114,16 +1145,13 @@ static int put_service_names(struct ehi_batch *batch, const struct subject *s,
 
 static int put_listed(struct ehi_batch *batch, const struct subject *s, struct ecshist_error *error)
 {
-    const struct ehi_deployment *d = &s->as.deployment;
-    struct ehi_db_listed row = {d->created_at_us, d->created_seq, s->id, d->status};
-    bool moved = s->listed.deployment_id != 0 && s->listed.created_at_us != row.created_at_us;
-    bool same = s->listed.deployment_id != 0 && !moved && s->listed.status == row.status;
+    struct ehi_db_listed row = listed_of(s).row;
+    row.brief = ehi_slice(batch->scratch.data + s->brief_start, s->brief_length);
+    bool moved = s->listed != NULL && s->listed->row.created_at_us != row.created_at_us;
     int rc = ECSHIST_OK;
     if (moved)
-        rc = ehi_db_delete_listed(batch->txn, s->service->id, &s->listed, error);
-    if (rc == ECSHIST_OK && !same)
-        rc = ehi_db_put_listed(batch->txn, s->service->id, &row, error);
-    return rc;
+        rc = ehi_db_delete_listed(batch->txn, s->service->id, &s->listed->row, error);
+    return rc == ECSHIST_OK ? ehi_db_put_listed(batch->txn, s->service->id, &row, error) : rc;
 }
 
 static int put_chunks(struct ehi_batch *batch, const struct subject *s, struct ecshist_error *error)
@@ -1222,6 +1250,33 @@ static struct to_put nothing_to_put(const struct ehi_batch *batch)
                            .room = batch->items + 3 * n};
 }
 
+static bool same_text(struct ehi_slice a, struct ehi_slice b)
+{
+    return (a.data == NULL) == (b.data == NULL) && ehi_slice_equal(a, b);
+}
+
+static bool same_listed(const struct listed *a, const struct listed *b)
+{
+    return a->row.created_at_us == b->row.created_at_us && a->row.status == b->row.status &&
+           a->started_at_us == b->started_at_us && a->finished_at_us == b->finished_at_us &&
+           same_text(a->target, b->target) && same_text(a->reason, b->reason);
+}
+
+/* Its row in the service's list is put where what it shows has changed. */
+static int gather_listed(struct ehi_batch *batch, struct subject *s, struct to_put *put)
+{
+    struct listed listed = listed_of(s);
+    if (s->listed != NULL && same_listed(s->listed, &listed))
+        return ECSHIST_OK;
+    struct ehi_brief_owner owner = ehi_brief_owner(s->service->arn);
+    s->brief_start = batch->scratch.length;
+    int rc = ehi_brief_encode(&s->as.deployment, &owner, &batch->scratch);
+    s->brief_length = batch->scratch.length - s->brief_start;
+    put->lists[put->list_count++] =
+        (struct item){s->service->id, ~(uint64_t)s->as.deployment.created_at_us, s};
+    return rc;
+}
+
 /* All states are encoded before the first put: they may borrow from pages that a put is free to
  * move. */
 static int gather(struct ehi_batch *batch, struct subject *s, struct to_put *put)
@@ -1232,13 +1287,10 @@ static int gather(struct ehi_batch *batch, struct subject *s, struct to_put *put
         return ECSHIST_OK;
     if (s->is_new)
         put->arns[put->arn_count++] = (struct item){s->hash.high, s->hash.low, s};
-    if (s->kind == EHI_ARN_DEPLOYMENT)
-        put->lists[put->list_count++] =
-            (struct item){s->service->id, ~(uint64_t)s->as.deployment.created_at_us, s};
     s->state_start = batch->scratch.length;
     int rc = encode_state(s, &batch->scratch);
     s->state_length = batch->scratch.length - s->state_start;
-    return rc;
+    return rc == ECSHIST_OK && s->kind == EHI_ARN_DEPLOYMENT ? gather_listed(batch, s, put) : rc;
 }
 
 static int gather_all(struct ehi_batch *batch, struct to_put *put, struct ecshist_error *error)

@@ -278,7 +278,8 @@ static int visit_revision(struct planning *p, uint64_t id, struct ehi_slice stat
     struct ehi_revision r;
     struct ehi_arn arn;
     int64_t time_us;
-    int rc = ehi_revision_decode(state, &r, p->error);
+    ehi_arena_reset(&p->scratch);
+    int rc = ehi_revision_decode(state, &p->scratch, &r, p->error);
     if (rc == ECSHIST_OK)
         rc = ehi_arn_parse(r.arn, &arn, p->error);
     if (rc == ECSHIST_OK)

@@ -151,6 +151,7 @@ static void send_subject(struct sender *s, struct ehi_db_txn *txn, const struct 
 static void send_row(struct sender *s, enum ehi_db_table table, const struct ehi_db_row *row)
 {
     struct wire wire = {.id = row->id, .number = row->number, .listed = row->listed};
+    struct ehi_slice bytes = EHI_SLICE_EMPTY;
     switch (table) {
     case EHI_DB_TIMELINE:
         wire.kind = MESSAGE_ROW;
@@ -158,6 +159,8 @@ static void send_row(struct sender *s, enum ehi_db_table table, const struct ehi
         break;
     case EHI_DB_LISTED:
         wire.kind = MESSAGE_LISTED;
+        wire.listed.brief = EHI_SLICE_EMPTY;
+        bytes = row->listed.brief;
         break;
     case EHI_DB_NAMED:
         wire.kind = MESSAGE_NAMED;
@@ -168,7 +171,7 @@ static void send_row(struct sender *s, enum ehi_db_table table, const struct ehi
                         : table == EHI_DB_REVISIONS ? EHI_ARN_REVISION
                                                     : EHI_ARN_SERVICE;
     }
-    send_message(s, wire, NULL, 0);
+    send_message(s, wire, bytes.data, bytes.length);
 }
 
 static void send_table(struct sender *s, struct ehi_db_txn *txn, enum ehi_db_table table,

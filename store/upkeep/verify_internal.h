@@ -323,7 +323,7 @@ void verify_tables_free(struct verify_tables *tables);
 int verify_tables_id(struct verify *v, uint64_t id, enum ehi_arn_kind kind, bool flux)
     ECSHIST_CHECKED;
 /* A deployment that the index has, and that should be listed. */
-int verify_tables_deployment(struct verify *v, uint64_t id, struct ehi_hash128 service,
+int verify_tables_deployment(struct verify *v, uint64_t id, struct ehi_slice service_arn,
                              const struct ehi_deployment *deployment) ECSHIST_CHECKED;
 /* Reads what the child sends of whole tables. */
 int verify_tables_read(struct verify *v) ECSHIST_CHECKED;
@@ -343,7 +343,7 @@ enum verify_message_kind {
     MESSAGE_TABLES,     /* whole tables follow */
     MESSAGE_OWNER,      /* a state: kind, id */
     MESSAGE_ROW,        /* of the timeline: id, number, other: seq of its first entry */
-    MESSAGE_LISTED,     /* id, listed */
+    MESSAGE_LISTED,     /* id, listed; bytes: its brief */
     MESSAGE_NAMED,      /* id, number */
     MESSAGE_END
 };

@@ -1,6 +1,7 @@
 /* The index's tables as a whole: ids, by_service, by_name, and the head with its counts. */
 #include "upkeep/verify_internal.h"
 
+#include "codec/brief.h"
 #include "log/sys.h"
 
 #include <inttypes.h>
@@ -15,6 +16,7 @@ struct owner {
 struct listed {
     struct ehi_hash128 service;
     uint64_t service_id;
+    uint64_t brief_hash; /* of what else the row shows, encoded from our own fold */
     struct ehi_db_listed row;
 };
 
@@ -27,6 +29,7 @@ struct verify_tables {
     size_t owner_count, owner_capacity;
     struct listed *listed; /* as they should be; sorted as the index has them */
     size_t listed_count, listed_capacity, listed_next;
+    struct ehi_buffer brief;
     struct named *named;
     size_t named_count, named_capacity, named_next;
 };
@@ -42,6 +45,7 @@ void verify_tables_free(struct verify_tables *t)
         return;
     free(t->owners);
     free(t->listed);
+    ehi_buffer_free(&t->brief);
     free(t->named);
     free(t);
 }
@@ -58,10 +62,20 @@ int verify_tables_id(struct verify *v, uint64_t id, enum ehi_arn_kind kind, bool
     return ECSHIST_OK;
 }
 
-int verify_tables_deployment(struct verify *v, uint64_t id, struct ehi_hash128 service,
+static uint64_t hash_brief(struct ehi_slice brief)
+{
+    return ehi_hash64(brief.data, brief.length, 0);
+}
+
+int verify_tables_deployment(struct verify *v, uint64_t id, struct ehi_slice service_arn,
                              const struct ehi_deployment *d)
 {
     struct verify_tables *t = v->tables;
+    struct ehi_brief_owner owner = ehi_brief_owner(service_arn);
+    t->brief.length = 0;
+    int rc = ehi_brief_encode(d, &owner, &t->brief);
+    if (rc != ECSHIST_OK)
+        return ehi_fail_memory(v->error);
     struct listed *listed =
         verify_grow(t->listed, t->listed_count, &t->listed_capacity, sizeof(*listed));
     if (listed == NULL)
@@ -70,7 +84,12 @@ int verify_tables_deployment(struct verify *v, uint64_t id, struct ehi_hash128 s
     /* A deployment of which no createdAt was observed is listed as if it were of the epoch. */
     int64_t created_us = d->created_at_us < 0 ? 0 : d->created_at_us;
     listed[t->listed_count++] =
-        (struct listed){service, 0, {created_us, d->created_seq, id, d->status}};
+        (struct listed){.service = ehi_hash128(service_arn.data, service_arn.length),
+                        .brief_hash = hash_brief(ehi_buffer_slice(&t->brief)),
+                        .row = {.created_at_us = created_us,
+                                .created_seq = d->created_seq,
+                                .deployment_id = id,
+                                .status = d->status}};
     return ECSHIST_OK;
 }
 
@@ -203,9 +222,11 @@ static int check_listed(struct verify *v, const struct verify_message *m)
         t->listed_next++;
         if (should->row.deployment_id != m->listed.deployment_id)
             return listed_finding(v, m->id, &m->listed, "has another id for");
-        return should->row.status == m->listed.status
+        if (should->row.status != m->listed.status)
+            return listed_finding(v, m->id, &m->listed, "has another status of");
+        return should->brief_hash == hash_brief(ehi_slice(m->bytes, m->length))
                    ? ECSHIST_OK
-                   : listed_finding(v, m->id, &m->listed, "has another status of");
+                   : listed_finding(v, m->id, &m->listed, "shows something else of");
     }
     const struct owner *owner = owner_of(t, m->listed.deployment_id);
     return owner != NULL && owner->flux ? ECSHIST_OK

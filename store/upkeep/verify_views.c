@@ -484,7 +484,10 @@ static int compare_state(struct subject *s, const struct row *row)
         difference = verify_deployment_difference(&s->as.deployment, &d);
     } else {
         struct ehi_revision r;
-        if (ehi_revision_decode(row->state, &r, NULL) != ECSHIST_OK)
+        int rc = ehi_revision_decode(row->state, s->arena, &r, NULL);
+        if (rc == ECSHIST_NO_MEMORY)
+            return ehi_fail_memory(s->v->error);
+        if (rc != ECSHIST_OK)
             return state_differs(s, "cannot be decoded", "");
         difference = verify_revision_difference(&s->as.revision, &r);
     }
@@ -510,8 +513,7 @@ static int compare_subject(struct subject *s, const struct row *row)
                                                     row->arn);
     rc = compare_state(s, row);
     if (rc == ECSHIST_OK && s->arn.kind == EHI_ARN_DEPLOYMENT)
-        rc = verify_tables_deployment(
-            v, row->id, ehi_hash128(s->service_arn.data, s->service_arn.length), &s->as.deployment);
+        rc = verify_tables_deployment(v, row->id, s->service_arn, &s->as.deployment);
     return rc;
 }
 
@@ -563,9 +565,12 @@ static int arn_of_state(struct merge *m, struct ehi_slice *out)
             return ehi_fail_memory(m->v->error);
         if (rc == ECSHIST_OK)
             *out = d.arn;
-    } else if (m->row.kind == EHI_ARN_REVISION &&
-               ehi_revision_decode(state, &r, NULL) == ECSHIST_OK) {
-        *out = r.arn;
+    } else if (m->row.kind == EHI_ARN_REVISION) {
+        int rc = ehi_revision_decode(state, &m->row_arena, &r, NULL);
+        if (rc == ECSHIST_NO_MEMORY)
+            return ehi_fail_memory(m->v->error);
+        if (rc == ECSHIST_OK)
+            *out = r.arn;
     } else if (m->row.kind == EHI_ARN_SERVICE &&
                ehi_service_decode(state, &s, NULL) == ECSHIST_OK) {
         *out = s.arn;

@@ -54,7 +54,7 @@ static int newest_of(enum ehi_arn_kind kind, struct ehi_slice bytes, struct ehi_
         *newest = rc == ECSHIST_OK ? deployment.last_seq : 0;
         *arn = deployment.arn;
     } else if (kind == EHI_ARN_REVISION) {
-        rc = ehi_revision_decode(bytes, &revision, error);
+        rc = ehi_revision_decode(bytes, arena, &revision, error);
         *newest = rc == ECSHIST_OK ? revision.document_seq : 0;
         *arn = revision.arn;
     } else {

@@ -15,12 +15,22 @@ static int check_count(const char *what, const char *const *arns, size_t count,
     return ehi_at(error, rc, "%s", what);
 }
 
+/* An ARN that is asked for. */
+struct asked {
+    struct ehi_arn arn;
+    struct ehi_hash128 hash;
+};
+
 /* All of them before the first is looked up: a malformed one spoils the question. */
-static int check_arns(enum ehi_arn_kind kind, const char *what, const char *const *arns,
-                      size_t count, struct ehi_arn *parsed, struct ecshist_error *error)
+static int check_arns(const struct ehi_view_source *source, enum ehi_arn_kind kind,
+                      const char *what, const char *const *arns, size_t count, struct asked *asked,
+                      struct ecshist_error *error)
 {
     for (size_t i = 0; i < count; i++) {
-        int rc = view_parse_arn(kind, arns[i], &parsed[i], error);
+        struct ehi_slice text = arns[i] == NULL ? EHI_SLICE_EMPTY : ehi_slice_text(arns[i]);
+        asked[i].hash = ehi_hash128(text.data, text.length);
+        ehi_db_prefetch(source->txn, asked[i].hash);
+        int rc = view_parse_arn(kind, arns[i], &asked[i].arn, error);
         if (rc != ECSHIST_OK)
             return ehi_at(error, rc, "%s[%zu]", what, i);
     }
@@ -52,11 +62,8 @@ static int try_guess(const struct ehi_view_source *source, const struct ehi_arn 
                      struct ecshist_error *error)
 {
     struct ehi_slice bytes;
-    uint64_t id = ehi_db_guess(source->txn, hash);
-    *known = id != 0;
-    if (id == 0)
-        return ECSHIST_OK;
-    int rc = ehi_db_get_state(source->txn, EHI_ARN_DEPLOYMENT, id, &bytes, known, error);
+    uint64_t id;
+    int rc = ehi_db_get_known(source->txn, EHI_ARN_DEPLOYMENT, hash, &id, &bytes, known, error);
     if (rc != ECSHIST_OK || !*known)
         return rc;
     rc = view_deployment_of(source, id, bytes, moment, arena, out, found, error);
@@ -64,17 +71,17 @@ static int try_guess(const struct ehi_view_source *source, const struct ehi_arn 
     return rc;
 }
 
-static int describe_deployment(const struct ehi_view_source *source, const struct ehi_arn *arn,
+static int describe_deployment(const struct ehi_view_source *source, const struct asked *asked,
                                const struct view_moment *moment, struct ehi_arena *arena,
                                struct ehi_answer *answer, bool *found, struct ecshist_error *error)
 {
     struct ehi_deployment *out = &answer->deployments[answer->count];
-    struct ehi_hash128 hash = ehi_hash128(arn->text.data, arn->text.length);
+    const struct ehi_arn *arn = &asked->arn;
     bool known;
     uint64_t id;
-    int rc = try_guess(source, arn, hash, moment, arena, out, &known, found, error);
+    int rc = try_guess(source, arn, asked->hash, moment, arena, out, &known, found, error);
     if (rc == ECSHIST_OK && !known) {
-        rc = ehi_db_find(source->txn, arn->text, hash, &id, found, error);
+        rc = ehi_db_find(source->txn, arn->text, asked->hash, &id, found, error);
         if (rc == ECSHIST_OK && *found)
             rc = view_deployment_at(source, id, moment, arena, out, found, error);
         if (rc == ECSHIST_OK && *found)
@@ -85,32 +92,33 @@ static int describe_deployment(const struct ehi_view_source *source, const struc
                : rc;
 }
 
-static int describe_revision(const struct ehi_view_source *source, const struct ehi_arn *arn,
+static int describe_revision(const struct ehi_view_source *source, const struct asked *asked,
                              const struct view_moment *moment, struct ehi_arena *arena,
                              struct ehi_answer *answer, bool *found, struct ecshist_error *error)
 {
     uint64_t id;
-    int rc = find_id(source, arn->text, &id, found, error);
+    struct ehi_slice arn = asked->arn.text;
+    int rc = ehi_db_find(source->txn, arn, asked->hash, &id, found, error);
     struct ehi_revision *out = &answer->revisions[answer->count];
     if (rc == ECSHIST_OK && *found)
         rc = view_revision_at(source, id, moment, arena, out, found, error);
-    return rc == ECSHIST_OK && *found ? view_check_arn(arn->text, out->arn, error) : rc;
+    return rc == ECSHIST_OK && *found ? view_check_arn(arn, out->arn, error) : rc;
 }
 
-typedef int describe_one(const struct ehi_view_source *source, const struct ehi_arn *arn,
+typedef int describe_one(const struct ehi_view_source *source, const struct asked *asked,
                          const struct view_moment *moment, struct ehi_arena *arena,
                          struct ehi_answer *answer, bool *found, struct ecshist_error *error);
 
 static int describe_all(const struct ehi_view_source *source, describe_one *one,
-                        const struct ehi_arn *arns, size_t count, const struct view_moment *moment,
+                        const struct asked *asked, size_t count, const struct view_moment *moment,
                         struct ehi_arena *arena, struct ehi_answer *answer,
                         struct ecshist_error *error)
 {
     for (size_t i = 0; i < count; i++) {
         bool found = false;
-        int rc = one(source, &arns[i], moment, arena, answer, &found, error);
+        int rc = one(source, &asked[i], moment, arena, answer, &found, error);
         if (rc == ECSHIST_OK && !found)
-            rc = add_failure(answer, arns[i].text, count, arena, error);
+            rc = add_failure(answer, asked[i].arn.text, count, arena, error);
         if (rc != ECSHIST_OK)
             return rc;
         answer->count += found;
@@ -119,7 +127,7 @@ static int describe_all(const struct ehi_view_source *source, describe_one *one,
 }
 
 /* A question of one ARN is most of them: it needs no list. */
-static struct ehi_arn *room_for_arns(struct ehi_arn *one, size_t count, struct ehi_arena *arena)
+static struct asked *room_for_arns(struct asked *one, size_t count, struct ehi_arena *arena)
 {
     return count == 1 ? one : ehi_arena_array(arena, count, sizeof(*one));
 }
@@ -129,23 +137,23 @@ int ehi_view_deployments(const struct ehi_view_source *source, const char *const
                          struct ehi_answer *out, struct ecshist_error *error)
 {
     struct view_moment moment;
-    struct ehi_arn one;
+    struct asked one;
     const char *what = "serviceDeploymentArns";
     int rc = check_count(what, arns, count, error);
     if (rc != ECSHIST_OK)
         return rc;
-    struct ehi_arn *parsed = room_for_arns(&one, count, arena);
+    struct asked *asked = room_for_arns(&one, count, arena);
     struct ehi_answer answer = {.kind = EHI_ANSWER_DEPLOYMENTS};
     answer.deployments = ehi_arena_alloc(arena, count * sizeof(*answer.deployments));
     answer.owners = ehi_arena_alloc(arena, count * sizeof(*answer.owners));
-    if (parsed == NULL || answer.deployments == NULL || answer.owners == NULL)
+    if (asked == NULL || answer.deployments == NULL || answer.owners == NULL)
         return ehi_fail_memory(error);
-    rc = check_arns(EHI_ARN_DEPLOYMENT, what, arns, count, parsed, error);
+    rc = check_arns(source, EHI_ARN_DEPLOYMENT, what, arns, count, asked, error);
     if (rc == ECSHIST_OK)
         rc = view_moment(source, as_of, &moment, error);
     if (rc == ECSHIST_OK)
-        rc = describe_all(source, describe_deployment, parsed, count, &moment, arena, &answer,
-                          error);
+        rc =
+            describe_all(source, describe_deployment, asked, count, &moment, arena, &answer, error);
     if (rc == ECSHIST_OK)
         *out = answer;
     return rc;
@@ -156,21 +164,21 @@ int ehi_view_revisions(const struct ehi_view_source *source, const char *const *
                        struct ehi_answer *out, struct ecshist_error *error)
 {
     struct view_moment moment;
-    struct ehi_arn one;
+    struct asked one;
     const char *what = "serviceRevisionArns";
     int rc = check_count(what, arns, count, error);
     if (rc != ECSHIST_OK)
         return rc;
-    struct ehi_arn *parsed = room_for_arns(&one, count, arena);
+    struct asked *asked = room_for_arns(&one, count, arena);
     struct ehi_answer answer = {.kind = EHI_ANSWER_REVISIONS};
     answer.revisions = ehi_arena_array(arena, count, sizeof(*answer.revisions));
-    if (parsed == NULL || answer.revisions == NULL)
+    if (asked == NULL || answer.revisions == NULL)
         return ehi_fail_memory(error);
-    rc = check_arns(EHI_ARN_REVISION, what, arns, count, parsed, error);
+    rc = check_arns(source, EHI_ARN_REVISION, what, arns, count, asked, error);
     if (rc == ECSHIST_OK)
         rc = view_moment(source, as_of, &moment, error);
     if (rc == ECSHIST_OK)
-        rc = describe_all(source, describe_revision, parsed, count, &moment, arena, &answer, error);
+        rc = describe_all(source, describe_revision, asked, count, &moment, arena, &answer, error);
     if (rc == ECSHIST_OK)
         *out = answer;
     return rc;

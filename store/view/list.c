@@ -8,6 +8,7 @@
 #include "view/token.h"
 
 #include "base/hash.h"
+#include "codec/brief.h"
 #include "model/names.h"
 
 #include <ecshist/limits.h>
@@ -18,6 +19,7 @@ struct query {
     const struct ehi_view_source *source;
     struct view_service service;
     struct view_moment moment;
+    bool brief;        /* a deployment is what a list shows of it, and no more */
     unsigned statuses; /* a bit for each wanted, 0: all */
     bool has_after, has_before;
     int64_t after_us, before_us;
@@ -100,7 +102,8 @@ static int check_token(struct query *q, const char *text, struct ecshist_error *
         int rc = ehi_fail(error, ECSHIST_INVALID, "it is forged, or of another request");
         return ehi_at(error, rc, "nextToken");
     }
-    q->place = (struct ehi_db_listed){token.created_at_us, token.created_seq, 0, 0};
+    q->place = (struct ehi_db_listed){.created_at_us = token.created_at_us,
+                                      .created_seq = token.created_seq};
     return ECSHIST_OK;
 }
 
@@ -109,6 +112,7 @@ static int check_request(const struct ehi_view_source *source,
                          struct query *q, struct ecshist_error *error)
 {
     *q = (struct query){.source = source,
+                        .brief = request->brief,
                         .has_after = request->has_created_after,
                         .has_before = request->has_created_before,
                         .after_us = request->created_after_us,
@@ -172,7 +176,7 @@ static const struct ehi_db_listed *first_place(const struct query *q, struct ehi
         return &q->place;
     if (!q->has_before || q->before_us < 0)
         return NULL;
-    *room = (struct ehi_db_listed){q->before_us, UINT64_MAX, 0, 0};
+    *room = (struct ehi_db_listed){.created_at_us = q->before_us, .created_seq = UINT64_MAX};
     return room;
 }
 
@@ -227,8 +231,10 @@ static int add_row_of_then(const struct query *q, uint64_t id, struct ehi_arena 
     if (rc != ECSHIST_OK || !found)
         return rc;
     /* As in the index: a createdAt that was never set counts as the oldest. */
-    struct ehi_db_listed row = {d.created_at_us < 0 ? 0 : d.created_at_us, d.created_seq, id,
-                                d.status};
+    struct ehi_db_listed row = {.created_at_us = d.created_at_us < 0 ? 0 : d.created_at_us,
+                                .created_seq = d.created_seq,
+                                .deployment_id = id,
+                                .status = d.status};
     return add_row(list, &row, error);
 }
 
@@ -302,8 +308,8 @@ static int check_row(const struct ehi_db_listed *row, const struct ehi_deploymen
 
 /* All of a list are of one service, so of one owner. */
 struct owner {
-    bool known;
     struct ehi_owner arns;
+    struct ehi_brief_owner brief;
 };
 
 static int wrong_owner(const struct query *q, const struct ehi_deployment *d,
@@ -316,23 +322,51 @@ static int wrong_owner(const struct query *q, const struct ehi_deployment *d,
 }
 
 static int check_owner(const struct query *q, const struct ehi_deployment *d,
-                       struct ehi_arena *arena, struct owner *owner, struct ecshist_error *error)
+                       struct ecshist_error *error)
 {
     struct ehi_arn arn;
     int rc = ehi_arn_parse_as(EHI_ARN_DEPLOYMENT, d->arn, &arn, error);
     if (rc != ECSHIST_OK || !ehi_arn_same_service(&arn, &q->service.arn))
         return wrong_owner(q, d, error);
-    if (owner->known)
-        return ECSHIST_OK;
-    owner->known = true;
-    return view_own_owner(&arn, arena, &owner->arns, error);
+    return ECSHIST_OK;
 }
 
-static int answer_row(const struct query *q, const struct ehi_db_listed *row, struct owner *owner,
-                      struct ehi_arena *arena, struct ehi_answer *answer,
+/* No more of it than a list shows, whatever it was made from. */
+static void make_brief(struct ehi_deployment *d)
+{
+    struct ehi_deployment all = *d;
+    ehi_clear(d, sizeof(*d));
+    d->arn = all.arn;
+    d->created_seq = all.created_seq;
+    d->status = all.status;
+    d->created_at_us = all.created_at_us;
+    d->started_at_us = all.started_at_us;
+    d->finished_at_us = all.finished_at_us;
+    d->stopped_at_us = d->updated_at_us = EHI_TIME_NONE;
+    d->status_reason = all.status_reason;
+    d->target.arn = all.target.arn;
+}
+
+/* From the row alone, where it has what a list shows: *done. */
+static int take_brief(const struct ehi_db_listed *row, const struct owner *owner,
+                      struct ehi_arena *arena, struct ehi_deployment *d, bool *done,
                       struct ecshist_error *error)
 {
-    struct ehi_deployment *d = &answer->deployments[answer->count];
+    bool in_state;
+    ehi_clear(d, sizeof(*d));
+    d->created_seq = row->created_seq;
+    d->status = row->status;
+    d->created_at_us = row->created_at_us;
+    d->stopped_at_us = d->updated_at_us = EHI_TIME_NONE;
+    int rc = ehi_brief_decode(row->brief, &owner->brief, arena, d, &in_state, error);
+    *done = rc == ECSHIST_OK && !in_state;
+    return rc;
+}
+
+static int answer_state(const struct query *q, const struct ehi_db_listed *row,
+                        struct ehi_arena *arena, struct ehi_deployment *d,
+                        struct ecshist_error *error)
+{
     bool found;
     int rc = view_deployment_at(q->source, row->deployment_id, &q->moment, arena, d, &found, error);
     if (rc == ECSHIST_OK && !found)
@@ -340,7 +374,23 @@ static int answer_row(const struct query *q, const struct ehi_db_listed *row, st
     if (rc == ECSHIST_OK)
         rc = check_row(row, d, error);
     if (rc == ECSHIST_OK)
-        rc = check_owner(q, d, arena, owner, error);
+        rc = check_owner(q, d, error);
+    if (rc == ECSHIST_OK && q->brief)
+        make_brief(d);
+    return rc;
+}
+
+static int answer_row(const struct query *q, const struct ehi_db_listed *row,
+                      const struct owner *owner, struct ehi_arena *arena, struct ehi_answer *answer,
+                      struct ecshist_error *error)
+{
+    struct ehi_deployment *d = &answer->deployments[answer->count];
+    bool done = false;
+    int rc = ECSHIST_OK;
+    if (q->brief && q->moment.kind == VIEW_NOW)
+        rc = take_brief(row, owner, arena, d, &done, error);
+    if (rc == ECSHIST_OK && !done)
+        rc = answer_state(q, row, arena, d, error);
     if (rc == ECSHIST_OK)
         answer->owners[answer->count++] = owner->arns;
     return rc;
@@ -350,12 +400,12 @@ static int answer_page(const struct query *q, const struct page *page, struct eh
                        struct ehi_answer *out, struct ecshist_error *error)
 {
     struct ehi_answer answer = {.kind = EHI_ANSWER_LIST};
-    struct owner owner = {.known = false};
+    struct owner owner = {.brief = ehi_brief_owner(q->service.arn.text)};
     answer.deployments = ehi_arena_alloc(arena, page->count * sizeof(*answer.deployments));
     answer.owners = ehi_arena_alloc(arena, page->count * sizeof(*answer.owners));
     if (answer.deployments == NULL || answer.owners == NULL)
         return ehi_fail_memory(error);
-    int rc = ECSHIST_OK;
+    int rc = view_own_owner(&q->service.arn, arena, &owner.arns, error);
     for (uint32_t i = 0; i < page->count && rc == ECSHIST_OK; i++)
         rc = answer_row(q, &page->rows[i], &owner, arena, &answer, error);
     if (rc == ECSHIST_OK)

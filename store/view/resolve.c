@@ -222,6 +222,21 @@ static int missing_service(const struct ehi_view_source *source,
     return not_found(ECSHIST_SERVICE_NOT_FOUND, "Service", service, names, error);
 }
 
+/* Where it lay when it was asked for last. *found false: nothing is said. */
+static int known_service(const struct ehi_view_source *source, struct ehi_slice arn,
+                         struct ehi_hash128 hash, struct ehi_arena *arena, struct view_service *out,
+                         bool *found, struct ecshist_error *error)
+{
+    uint64_t id;
+    struct ehi_slice bytes;
+    int rc = ehi_db_get_known(source->txn, EHI_ARN_SERVICE, hash, &id, &bytes, found, error);
+    if (rc != ECSHIST_OK || !*found)
+        return rc;
+    rc = service_of_state(bytes, id, arena, out, error);
+    *found = rc == ECSHIST_OK && ehi_slice_equal(out->arn.text, arn);
+    return rc;
+}
+
 static int resolve_service_arn(const struct ehi_view_source *source, const struct view_names *names,
                                struct ehi_arena *arena, struct view_service *out,
                                struct ecshist_error *error)
@@ -242,10 +257,13 @@ static int resolve_service_arn(const struct ehi_view_source *source, const struc
             return ehi_at(error, rc, "cluster");
         }
     }
+    struct ehi_hash128 hash = ehi_hash128(arn.text.data, arn.text.length);
     uint64_t id;
     bool found;
-    rc = ehi_db_find(source->txn, arn.text, ehi_hash128(arn.text.data, arn.text.length), &id,
-                     &found, error);
+    rc = known_service(source, arn.text, hash, arena, out, &found, error);
+    if (rc != ECSHIST_OK || found)
+        return rc;
+    rc = ehi_db_find(source->txn, arn.text, hash, &id, &found, error);
     if (rc != ECSHIST_OK)
         return rc;
     if (found) {

@@ -99,6 +99,7 @@ static int look_at_revision(const struct fold *f, struct service_then *s, uint64
 static int look_at_revisions(const struct fold *f, struct ecshist_error *error)
 {
     struct ehi_db_walk walk;
+    struct ehi_arena scratch = {0};
     ehi_db_states(&walk, f->source->txn, EHI_ARN_REVISION);
     int rc;
     for (;;) {
@@ -109,7 +110,8 @@ static int look_at_revisions(const struct fold *f, struct ecshist_error *error)
         if (rc != ECSHIST_OK || !found)
             break;
         struct ehi_revision revision;
-        rc = ehi_revision_decode(bytes, &revision, error);
+        ehi_arena_reset(&scratch);
+        rc = ehi_revision_decode(bytes, &scratch, &revision, error);
         if (rc != ECSHIST_OK)
             break;
         struct service_then *s = service_of_revision(f, revision.arn);
@@ -119,6 +121,7 @@ static int look_at_revisions(const struct fold *f, struct ecshist_error *error)
             break;
     }
     ehi_db_walk_end(&walk);
+    ehi_arena_free(&scratch);
     return rc;
 }
 

@@ -142,29 +142,41 @@ static void print_timeline(FILE *out, ecshist_snapshot *snapshot, const char *ar
     print_result(out, "timeline", result);
 }
 
-/* Small pages, so that there are many of them. */
-static void print_list(FILE *out, ecshist_snapshot *snapshot, const char *service_arn)
+/* Small pages, so that there are many of them; of each what its items are, and what a list shows of them. */
+static void print_page(FILE *out, ecshist_snapshot *snapshot,
+                       const struct ecshist_list_request *request, char **token)
+{
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    ecshist_result *result = NULL;
+    store_must(ecshist_list_service_deployments(snapshot, request, &result, &error),
+               request->service, &error);
+    free(*token);
+    const char *next = ecshist_result_next_token(result);
+    *token = next != NULL ? strdup(next) : NULL;
+    for (size_t i = 0; i < ecshist_result_count(result); i++) {
+        struct ecshist_deployment_view view = ECSHIST_DEPLOYMENT_VIEW_INIT;
+        char *json = NULL;
+        store_must(ecshist_result_item_to_json(result, i, ECSHIST_JSON_WIRE, &json, NULL, &error),
+                   "item", &error);
+        fprintf(out, "%s\n", json);
+        ecshist_free(json);
+        (void)ecshist_result_deployment(result, i, &view);
+        fprintf(out, "listed %s %s %" PRIi64 "\n", view.service_deployment_arn, view.status_name,
+                view.created_at_us);
+    }
+    ecshist_result_free(result);
+}
+
+static void print_list(FILE *out, ecshist_snapshot *snapshot, const char *service_arn, int brief)
 {
     char *token = NULL;
     do {
-        struct ecshist_error error = ECSHIST_ERROR_INIT;
         struct ecshist_list_request request = ECSHIST_LIST_REQUEST_INIT;
-        ecshist_result *result = NULL;
         request.service = service_arn;
         request.max_results = 7;
         request.next_token = token;
-        store_must(ecshist_list_service_deployments(snapshot, &request, &result, &error),
-                   service_arn, &error);
-        free(token);
-        const char *next = ecshist_result_next_token(result);
-        token = next != NULL ? strdup(next) : NULL;
-        for (size_t i = 0; i < ecshist_result_count(result); i++) {
-            struct ecshist_deployment_view view = ECSHIST_DEPLOYMENT_VIEW_INIT;
-            (void)ecshist_result_deployment(result, i, &view);
-            fprintf(out, "listed %s %s %" PRIi64 "\n", view.service_deployment_arn,
-                    view.status_name, view.created_at_us);
-        }
-        ecshist_result_free(result);
+        request.brief = brief != 0;
+        print_page(out, snapshot, &request, &token);
     } while (token != NULL);
 }
 
@@ -188,7 +200,8 @@ static void print_services(FILE *out, ecshist_snapshot *snapshot, const struct e
         (void)ecshist_result_service(result, i, &view);
         print_service(out, &view);
         if (as_of == NULL)
-            print_list(out, snapshot, view.service_arn);
+            for (int brief = 0; brief < 2; brief++)
+                print_list(out, snapshot, view.service_arn, brief);
     }
     print_result(out, "services", result);
 }

@@ -92,6 +92,7 @@ static void fill_request(const struct query *query, struct ecshist_list_request 
     request->created_before_us = query->created_before_us;
     request->next_token = query->next_token;
     request->as_of = query->as_of;
+    request->brief = true; /* it is all that is printed */
 }
 
 /* An exit code. A page is never larger than what is still wanted: the token then is exact. */
