@@ -83,7 +83,7 @@ static void lmdb_put(struct lmdb *l, MDB_val key, MDB_val value)
     MDB_val place = {value.mv_size + DB_CHECKSUM_BYTES, NULL};
     cr_assert_eq(mdb_put(l->txn, l->table, &key, &place, MDB_RESERVE), 0);
     memcpy(place.mv_data, value.mv_data, value.mv_size);
-    ehi_put_le64((uint8_t *)place.mv_data + value.mv_size, db_checksum(l->which, key, value));
+    ehi_put_le32((uint8_t *)place.mv_data + value.mv_size, db_checksum(l->which, key, value));
 }
 
 static void lmdb_close(struct lmdb *l)

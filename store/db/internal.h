@@ -76,8 +76,8 @@ extern const char *const db_table_names[T_COUNT];
  * LMDB's pages have no checksums: each row has its own behind the value, bound to its table and its key. *value is with
  * it; false: the row is not what was written. Else the value without it.
  */
-enum { DB_CHECKSUM_BYTES = 8 };
-uint64_t db_checksum(enum db_table table, MDB_val key, MDB_val value);
+enum { DB_CHECKSUM_BYTES = 4 };
+uint32_t db_checksum(enum db_table table, MDB_val key, MDB_val value);
 bool db_take_value(enum db_table table, MDB_val key, MDB_val *value);
 /*
  * A page begins with its number: the one that this row lies in is the one that should be there. An older state of it, say, has

@@ -29,12 +29,13 @@ bool db_test_believes;
 #define BELIEVES false
 #endif
 
-uint64_t db_checksum(enum db_table table, MDB_val key, MDB_val value)
+uint32_t db_checksum(enum db_table table, MDB_val key, MDB_val value)
 {
     /* Of the value without a seed: with one, long values take twice as long. */
     uint64_t of_key = ehi_hash64(key.mv_data, key.mv_size, (uint64_t)table + 1);
     uint64_t of_value = ehi_hash64(value.mv_data, value.mv_size, 0);
-    return (of_key ^ (of_value << 29 | of_value >> 35)) * UINT64_C(0x9E3779B97F4A7C15);
+    return (uint32_t)((of_key ^ (of_value << 29 | of_value >> 35)) * UINT64_C(0x9E3779B97F4A7C15) >>
+                      32);
 }
 
 bool db_take_value(enum db_table table, MDB_val key, MDB_val *value)
@@ -43,7 +44,7 @@ bool db_take_value(enum db_table table, MDB_val key, MDB_val *value)
         return false;
     value->mv_size -= DB_CHECKSUM_BYTES;
     const uint8_t *checksum = (const uint8_t *)value->mv_data + value->mv_size;
-    return BELIEVES || ehi_get_le64(checksum) == db_checksum(table, key, *value);
+    return BELIEVES || ehi_get_le32(checksum) == db_checksum(table, key, *value);
 }
 
 static int malformed(const char *table, struct ecshist_error *error)
@@ -150,28 +151,60 @@ static int look_before(const struct ehi_db *db, MDB_cursor *cursor, enum db_tabl
     return take_value(db, table, *key, value, error);
 }
 
+/* found: the cursor is at *key, the first row at or behind the place; else there is none. The rows on both sides are looked at. */
+static int look_around(const struct ehi_db *db, MDB_cursor *cursor, enum db_table table,
+                       MDB_val place, bool found, MDB_val *key, MDB_val *value,
+                       struct ecshist_error *error)
+{
+    MDB_val key_before, value_before;
+    bool before;
+    if (found && compare_keys(*key, place) < 0 && !BELIEVES)
+        return misrouted(table, error);
+    int result =
+        look_before(db, cursor, table, place, !found, &before, &key_before, &value_before, error);
+    if (result != ECSHIST_OK || !found)
+        return result;
+    int rc = mdb_cursor_get(cursor, key, value, before ? MDB_NEXT : MDB_FIRST);
+    if (rc == 0 && !db_page_adds_up(db, *value))
+        return misrouted(table, error);
+    return rc == 0 ? take_value(db, table, *key, value, error)
+                   : db_fail(rc, "reading the index", error);
+}
+
 /* The first row at or behind the place; the one before it was looked at. */
 static int seek(const struct ehi_db *db, MDB_cursor *cursor, enum db_table table, MDB_val place,
                 MDB_val *key, MDB_val *value, bool *found, struct ecshist_error *error)
 {
-    MDB_val key_before, value_before;
-    bool before;
     *key = place;
     int rc = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
     *found = rc == 0;
     if (rc != 0 && rc != MDB_NOTFOUND)
         return db_fail(rc, "reading the index", error);
-    if (*found && compare_keys(*key, place) < 0 && !BELIEVES)
-        return misrouted(table, error);
-    int result =
-        look_before(db, cursor, table, place, rc != 0, &before, &key_before, &value_before, error);
-    if (result != ECSHIST_OK || !*found)
-        return result;
-    rc = mdb_cursor_get(cursor, key, value, before ? MDB_NEXT : MDB_FIRST);
-    if (rc == 0 && !db_page_adds_up(db, *value))
-        return misrouted(table, error);
-    return rc == 0 ? take_value(db, table, *key, value, error)
-                   : db_fail(rc, "reading the index", error);
+    return look_around(db, cursor, table, place, *found, key, value, error);
+}
+
+/* As `get`, with one search where the row is likely not to be there. */
+static int get_if_there(struct ehi_db_txn *txn, enum db_table table, MDB_val key,
+                        struct ehi_slice *out, bool *found, struct ecshist_error *error)
+{
+    MDB_cursor *cursor;
+    MDB_val at = key, value;
+    int rc = db_cursor_open(txn, table, &cursor);
+    if (rc != 0)
+        return db_fail(rc, "reading the index", error);
+    rc = mdb_cursor_get(cursor, &at, &value, MDB_SET_RANGE);
+    *found = rc == 0 && compare_keys(at, key) == 0;
+    int result;
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        result = db_fail(rc, "reading the index", error);
+    else if (!*found)
+        result = look_around(txn->db, cursor, table, key, rc == 0, &at, &value, error);
+    else
+        result = take_value(txn->db, table, key, &value, error);
+    if (*found)
+        *out = ehi_slice(value.mv_data, value.mv_size);
+    db_cursor_close(txn, table, cursor);
+    return result;
 }
 
 /* The search that found nothing was not led astray. */
@@ -219,7 +252,7 @@ static int put(struct ehi_db_txn *txn, enum db_table table, MDB_val key, MDB_val
         return db_fail(rc, "writing the index", error);
     if (value.mv_size != 0)
         memcpy(place.mv_data, value.mv_data, value.mv_size);
-    ehi_put_le64((uint8_t *)place.mv_data + value.mv_size, db_checksum(table, key, value));
+    ehi_put_le32((uint8_t *)place.mv_data + value.mv_size, db_checksum(table, key, value));
     return ECSHIST_OK;
 }
 
@@ -309,9 +342,9 @@ int ehi_db_find(struct ehi_db_txn *txn, struct ehi_slice arn, struct ehi_hash128
 {
     uint8_t key[16];
     hash_key(hash, key);
-    struct ehi_slice row;
+    struct ehi_slice row = EHI_SLICE_EMPTY;
     enum ehi_arn_kind kind;
-    int rc = get(txn, T_ARNS, db_val(key, sizeof(key)), &row, found, error);
+    int rc = get_if_there(txn, T_ARNS, db_val(key, sizeof(key)), &row, found, error);
     if (rc != ECSHIST_OK || !*found)
         return rc;
     if (!db_read_arn(db_val(row.data, row.length), &kind, id))

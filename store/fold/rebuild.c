@@ -203,13 +203,13 @@ static bool is_worth_copying(struct ehi_store *store)
 
 static int copy_durably(struct ehi_store *store, struct ecshist_error *error)
 {
-    int fd = ehi_private_file(store->dir_fd, "index.copy/data.mdb", O_RDWR | O_CREAT | O_EXCL);
-    if (fd < 0)
-        return ehi_fail_errno(error, ECSHIST_IO, "making %s/index.copy/data.mdb", store->path);
-    int rc = ehi_db_copy(store->db, fd, error);
-    if (rc == ECSHIST_OK && ehi_sys_fsync(fd) != 0)
-        rc = ehi_fail_errno(error, ECSHIST_IO, "flushing %s/index.copy/data.mdb", store->path);
-    close(fd);
+    struct ehi_db *copy = NULL;
+    int rc = open_new(store, copy_name, store->map_bytes, true, &copy, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_db_copy_rows(store->db, copy, error);
+    if (rc == ECSHIST_OK)
+        rc = ehi_db_sync(copy, error);
+    ehi_db_release(copy);
     return rc;
 }
 
