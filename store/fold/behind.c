@@ -11,8 +11,11 @@
 enum {
     HOLD_EVENTS = 2048,
     HOLD_BYTES = 8 << 20, /* of the batch's memory */
-    HOLD_US = 50000,      /* so long at the most, where somebody may read who cannot ask */
-    WANTED_US = 100000    /* so long nothing is held, after somebody wanted it */
+    HOLD_US = 40000, /* so long, where somebody may read who cannot ask; then an append puts them */
+    GRACE_US = 10000, /* no append has come since: the flusher does */
+    ATTEMPTS = 200,
+    ATTEMPT_US = 100,
+    WANTED_US = 100000 /* so long nothing is held, after somebody wanted it */
 };
 
 /* -- whether --------------------------------------------------------------------------------------- */
@@ -44,12 +47,12 @@ int64_t ehi_behind_test_hold_us;
 #endif
 
 /* Clocks of two time namespaces differ: then the moment may lie ahead. */
-static bool wanted_lately(struct ehi_words *words)
+static bool wanted_lately(struct ehi_words *words, int64_t now_us)
 {
     if (HOOK_HOLD_US != 0)
         return HOOK_HOLD_US < 0;
     int64_t wanted_us = atomic_load_explicit(&words->wanted_us, memory_order_relaxed);
-    int64_t since_us = ehi_clock_steady_us() - wanted_us;
+    int64_t since_us = now_us - wanted_us;
     return wanted_us != 0 && since_us > -WANTED_US && since_us < WANTED_US;
 }
 
@@ -58,8 +61,9 @@ static bool start_flusher(struct ehi_store *store);
 bool ehi_behind_may_hold(struct ehi_store *store, struct ehi_db *db, size_t events, size_t bytes)
 {
     struct ehi_held *held = &store->held;
-    if (store->words == NULL || events > HOLD_EVENTS || wanted_lately(store->words) ||
-        !start_flusher(store))
+    int64_t now_us = ehi_clock_steady_us();
+    if (store->words == NULL || events > HOLD_EVENTS || wanted_lately(store->words, now_us) ||
+        (held->due_us != 0 && held->due_us <= now_us) || !start_flusher(store))
         return false;
     if (held->db == NULL) {
         measure_room(store, db);
@@ -102,20 +106,27 @@ static bool start_flusher(struct ehi_store *store)
     return f->runs;
 }
 
-static void set_due(struct ehi_flusher *f)
+static void set_due(struct ehi_store *store)
 {
+    struct ehi_flusher *f = &store->flusher;
+    store->held.due_us = ehi_clock_steady_us() + (HOOK_HOLD_US > 0 ? HOOK_HOLD_US : HOLD_US);
     pthread_mutex_lock(&f->mutex);
-    bool sleeps = f->due_us == 0;
-    f->due_us = ehi_clock_steady_us() + (HOOK_HOLD_US > 0 ? HOOK_HOLD_US : HOLD_US);
-    if (sleeps)
+    if (f->idle)
         pthread_cond_signal(&f->wake);
     pthread_mutex_unlock(&f->mutex);
 }
 
-static void wait_until(struct ehi_flusher *f, int64_t due_us)
+static void wait_until(struct ehi_flusher *f, int64_t us)
 {
-    struct timespec until = {due_us / 1000000, due_us % 1000000 * 1000};
+    struct timespec until = {us / 1000000, us % 1000000 * 1000};
     (void)pthread_cond_timedwait(&f->wake, &f->mutex, &until);
+}
+
+static void wait_for_events(struct ehi_flusher *f)
+{
+    f->idle = true;
+    pthread_cond_wait(&f->wake, &f->mutex);
+    f->idle = false;
 }
 
 /* What fails here is tried again by the next who appends or reads, who is told. */
@@ -130,21 +141,24 @@ static void flush_now(struct ehi_store *store)
     ehi_store_unlock(store);
 }
 
+/* A program that appends all the time puts them itself: two who want one lock would only wake each other. */
 static void *flush_when_due(void *context)
 {
     struct ehi_store *store = context;
     struct ehi_flusher *f = &store->flusher;
     pthread_mutex_lock(&f->mutex);
     while (!f->stop) {
-        if (f->due_us == 0) {
-            pthread_cond_wait(&f->wake, &f->mutex);
-        } else if (ehi_clock_steady_us() < f->due_us) {
-            wait_until(f, f->due_us);
+        int64_t due_us = store->held.due_us;
+        if (due_us == 0) {
+            wait_for_events(f);
+        } else if (ehi_clock_steady_us() < due_us + GRACE_US) {
+            wait_until(f, due_us + GRACE_US);
         } else {
-            f->due_us = 0;
             pthread_mutex_unlock(&f->mutex);
             flush_now(store);
             pthread_mutex_lock(&f->mutex);
+            if (store->held.due_us == due_us && !f->stop) /* it could not */
+                wait_until(f, ehi_clock_steady_us() + WANTED_US);
         }
     }
     pthread_mutex_unlock(&f->mutex);
@@ -251,13 +265,14 @@ void ehi_behind_hold(struct ehi_store *store, struct ehi_db *db, const struct eh
     held->position = *position;
     atomic_store(&store->words->next_seq, position->next_seq);
     if (first)
-        set_due(&store->flusher);
+        set_due(store);
 }
 
 void ehi_behind_forget(struct ehi_store *store)
 {
     ehi_db_release(store->held.db);
     store->held.db = NULL;
+    store->held.due_us = 0;
 }
 
 static int put_held(struct ehi_store *store, struct ehi_db *db, struct ecshist_error *error)
@@ -326,22 +341,37 @@ void ehi_behind_bring_up(struct ehi_store *store)
     (void)!catch_up(store, &lost_lock, &error);
 }
 
-int ehi_behind_catch_up(struct ehi_store *store, struct ecshist_error *error)
+static int catch_up_locked(struct ehi_store *store, struct ecshist_error *error)
 {
     bool lost_lock = false;
-    int rc = ehi_store_lock(store, error);
-    if (rc != ECSHIST_OK)
-        return rc;
     ehi_log_enter(store->log);
-    rc = catch_up(store, &lost_lock, error);
+    int rc = catch_up(store, &lost_lock, error);
     if (lost_lock) {
         rc = ehi_rebuild(store, NULL, NULL, error);
         if (rc == ECSHIST_OK)
             rc = catch_up(store, &lost_lock, error);
     }
+    ehi_log_leave(store->log);
+    return rc;
+}
+
+/* Whoever appends knows from the words that he is to put what he has, and a lock that he takes all the time is hard to come by. */
+int ehi_behind_catch_up(struct ehi_store *store, unsigned attempt, bool *settled,
+                        struct ecshist_error *error)
+{
+    static const struct timespec moment = {0, ATTEMPT_US * 1000};
+    bool waits = store->words == NULL || attempt >= ATTEMPTS, locked = true;
     if (store->words != NULL)
         atomic_store(&store->words->wanted_us, ehi_clock_steady_us());
-    ehi_log_leave(store->log);
+    int rc = waits ? ehi_store_lock(store, error) : ehi_store_trylock(store, &locked, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    if (!locked) {
+        (void)nanosleep(&moment, NULL);
+        return ECSHIST_OK;
+    }
+    *settled = true;
+    rc = catch_up_locked(store, error);
     ehi_store_unlock(store);
     return rc;
 }

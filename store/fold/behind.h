@@ -33,8 +33,12 @@ void ehi_behind_forget(struct ehi_store *store);
 /* The index has all that was acknowledged, as far as can be: before the lock is held for long. */
 void ehi_behind_bring_up(struct ehi_store *store);
 
-/* Without the lock, for a reader: the index is to have all that was acknowledged until now. */
-int ehi_behind_catch_up(struct ehi_store *store, struct ecshist_error *error) ECSHIST_CHECKED;
+/*
+ * Without the lock, for a reader who found the index behind. *settled: it has all that was acknowledged until now. Else somebody is appending, and
+ * knows that it is wanted: a moment has passed, and the reader looks again. attempt: how often he has.
+ */
+int ehi_behind_catch_up(struct ehi_store *store, unsigned attempt, bool *settled,
+                        struct ecshist_error *error) ECSHIST_CHECKED;
 /* The head that a reader sees lacks something that was acknowledged; without the words, something that is in the log. */
 bool ehi_behind_is(const struct ehi_store *store, const struct ehi_db_head *head);
 

@@ -149,11 +149,13 @@ int ehi_store_begin_read(struct ehi_store *store, struct ehi_db **db, struct ehi
 {
     struct ehi_db *held;
     struct ehi_db_txn *begun;
+    bool settled = store->frozen;
     int rc = begin_read(store, &held, &begun, head, error);
-    if (rc == ECSHIST_OK && !store->frozen && ehi_behind_is(store, head)) {
+    for (unsigned attempt = 0; rc == ECSHIST_OK && !settled && ehi_behind_is(store, head);
+         attempt++) {
         ehi_db_abort(begun);
         ehi_db_release(held);
-        rc = ehi_behind_catch_up(store, error);
+        rc = ehi_behind_catch_up(store, attempt, &settled, error);
         if (rc == ECSHIST_OK)
             rc = begin_read(store, &held, &begun, head, error);
     }
@@ -170,6 +172,17 @@ int ehi_store_lock(struct ehi_store *store, struct ecshist_error *error)
     pthread_mutex_lock(&store->writer_mutex);
     int rc = ehi_log_lock(store->log, error);
     if (rc != ECSHIST_OK)
+        pthread_mutex_unlock(&store->writer_mutex);
+    return rc;
+}
+
+int ehi_store_trylock(struct ehi_store *store, bool *locked, struct ecshist_error *error)
+{
+    *locked = pthread_mutex_trylock(&store->writer_mutex) == 0;
+    if (!*locked)
+        return ECSHIST_OK;
+    int rc = ehi_log_trylock(store->log, locked, error);
+    if (!*locked)
         pthread_mutex_unlock(&store->writer_mutex);
     return rc;
 }

@@ -22,6 +22,8 @@ struct ehi_held {
     struct ehi_db *db;            /* the index they are for, counted; NULL: there are none */
     uint64_t txn_id;              /* of the commit that they were folded onto */
     struct ehi_position position; /* behind them */
+    _Atomic int64_t
+        due_us; /* when they are to be put, at the latest; 0: there are none. The flusher reads it, too */
     size_t most_events, most_bytes;
 };
 
@@ -31,8 +33,7 @@ struct ehi_flusher {
     bool runs; /* under the writers' lock */
     pthread_mutex_t mutex;
     pthread_cond_t wake;
-    bool stop;      /* under the mutex, like due_us */
-    int64_t due_us; /* 0: nothing is to be put */
+    bool stop, idle; /* under the mutex; idle: it waits for events to be held */
 };
 
 struct ehi_store {
@@ -114,6 +115,9 @@ int ehi_store_dry_run(struct ehi_store *store, struct ehi_request *request) ECSH
 
 /* The writers' lock: this process's threads, then all processes. */
 int ehi_store_lock(struct ehi_store *store, struct ecshist_error *error) ECSHIST_CHECKED;
+/* Without waiting: *locked false where somebody else has it. */
+int ehi_store_trylock(struct ehi_store *store, bool *locked, struct ecshist_error *error)
+    ECSHIST_CHECKED;
 void ehi_store_unlock(struct ehi_store *store);
 
 /* -- within fold/ -- */

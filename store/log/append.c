@@ -5,6 +5,7 @@
 #include "codec/compress.h"
 #include "log/internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 
 #ifdef ECSHIST_TEST_HOOKS
@@ -17,6 +18,18 @@ int ehi_log_lock(struct ehi_log *log, struct ecshist_error *error)
     if (ehi_sys_lock(log->dirfd) == 0)
         return ECSHIST_OK;
     pthread_mutex_unlock(&log->writer);
+    return ehi_fail_errno(error, ECSHIST_IO, "cannot lock %s", log->path);
+}
+
+int ehi_log_trylock(struct ehi_log *log, bool *locked, struct ecshist_error *error)
+{
+    *locked = pthread_mutex_trylock(&log->writer) == 0;
+    if (!*locked || ehi_sys_trylock(log->dirfd) == 0)
+        return ECSHIST_OK;
+    *locked = false;
+    pthread_mutex_unlock(&log->writer);
+    if (errno == EWOULDBLOCK)
+        return ECSHIST_OK;
     return ehi_fail_errno(error, ECSHIST_IO, "cannot lock %s", log->path);
 }
 

@@ -48,6 +48,8 @@ void ehi_log_leave(struct ehi_log *log);
 /* The one lock among writers, of all processes and threads: flock on the directory. Blocks; not
  * recursive. */
 int ehi_log_lock(struct ehi_log *log, struct ecshist_error *error) ECSHIST_CHECKED;
+/* Without waiting: *locked false where somebody else has it. */
+int ehi_log_trylock(struct ehi_log *log, bool *locked, struct ecshist_error *error) ECSHIST_CHECKED;
 void ehi_log_unlock(struct ehi_log *log);
 
 /* The position before the first frame of the oldest segment. */

@@ -127,13 +127,23 @@ int ehi_sys_open_dir(const char *path)
     return fd;
 }
 
-int ehi_sys_lock(int fd)
+static int lock(int fd, int how)
 {
     int result;
     do {
-        result = flock(fd, LOCK_EX);
+        result = flock(fd, how);
     } while (result != 0 && errno == EINTR);
     return result;
+}
+
+int ehi_sys_lock(int fd)
+{
+    return lock(fd, LOCK_EX);
+}
+
+int ehi_sys_trylock(int fd)
+{
+    return lock(fd, LOCK_EX | LOCK_NB);
 }
 
 void ehi_sys_unlock(int fd)

@@ -30,6 +30,8 @@ int ehi_sys_open(int dirfd, const char *name, int flags) ECSHIST_CHECKED;
 /* A directory by its path, which may lead over symbolic links. */
 int ehi_sys_open_dir(const char *path) ECSHIST_CHECKED;
 int ehi_sys_lock(int fd) ECSHIST_CHECKED;
+/* Without waiting: EWOULDBLOCK where somebody else has it. */
+int ehi_sys_trylock(int fd) ECSHIST_CHECKED;
 void ehi_sys_unlock(int fd);
 /* Keeps errno. */
 void ehi_sys_close(int fd);
