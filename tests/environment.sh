@@ -36,7 +36,7 @@ whole() {
 # A file system that fills up in the middle: wherever that is, in the log or in the index, what was
 # acknowledged is there; with room again the same input adds the rest.
 unknown=0
-for size in 300 400 500 600 700 850 1000 1100 1200 1300 1400; do
+for size in 300 350 400 450 500 575 650 725 800 875 950; do
     disk "${size}k"
     code=0
     ecshist-ingest --batch 100 "$work/events.jsonl" >"$work/out" 2>"$work/err" || code=$?
