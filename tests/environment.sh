@@ -102,7 +102,7 @@ for how in clean killed; do
     expect 3 ecshist-ingest --store "$work/disk/other" "$work/events.jsonl"
     says err "Read-only file system"
     mount -o remount,rw "$work/disk"
-    # What the killed writer had appended in its last 50 ms may be in the log and not yet in the index; the index is brought up to date
+    # What the killed writer had appended in its last quarter of a second may be in the log and not yet in the index; the index is brought up to date
     # as soon as that can be written to.
     [ $how = killed ] || ecshist-query list-services | cmp - "$work/services"
     states=$((states + 1))

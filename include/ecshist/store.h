@@ -157,7 +157,7 @@ ECSHIST_API void ecshist_close(ecshist_store *store);
 
 /*
  * Appends `count` events (1 to ECSHIST_MAX_BATCH_EVENTS) and returns when they are durable and
- * visible to every process; to one that may not write to the store within some 50 ms, or, where this process is killed
+ * visible to every process; to one that may not write to the store within a quarter of a second, or, where this process is killed
  * before that, when one that may opens it. The index is written later, for many events at once, by an append, a reader,
  * ecshist_close, or a thread that the first append begins and the last ecshist_close ends. options may be NULL: strict, all or nothing. results may be NULL, else
  * it has `count` entries, each with its size set (ECSHIST_APPEND_RESULT_INIT) and filled here.

@@ -147,6 +147,44 @@ static int apply_requests(struct pass *pass, struct ehi_request *group, bool *ta
 }
 
 /*
+ * The index that stands now. What is held may be of one that was swapped since: it is only read for that, and asking costs a walk along its
+ * path. Whoever puts asks.
+ */
+static int take_index(struct pass *pass, struct ecshist_error *error)
+{
+    ehi_db_release(pass->db);
+    pass->db = NULL;
+    if (pass->hold && pass->store->held.db != NULL)
+        pass->db = ehi_db_ref(pass->store->held.db);
+    return pass->db != NULL ? ECSHIST_OK : ehi_store_db(pass->store, &pass->db, error);
+}
+
+static void end_txn(struct pass *pass)
+{
+    ehi_db_abort(pass->txn);
+    pass->txn = NULL;
+}
+
+/* The batch at the log's end. LMDB may have no slot for one more reader; who writes needs none. */
+static int begin_pass(struct pass *pass, struct ecshist_error *error)
+{
+    bool begun = false;
+    int rc = ECSHIST_OK;
+    while (rc == ECSHIST_OK && !begun) {
+        rc = take_index(pass, error);
+        if (rc == ECSHIST_OK)
+            rc = ehi_behind_begin(pass->store, pass->db, pass->hold, &pass->txn, &pass->position,
+                                  &begun, error);
+        if (rc != ECSHIST_OK && pass->hold && pass->txn == NULL) {
+            pass->hold = false;
+            rc = ECSHIST_OK;
+        }
+    }
+    pass->first = ehi_batch_count(pass->store->batch);
+    return rc;
+}
+
+/*
  * All of the group's requests onto the batch; again from the start as long as one must be taken back. What was held
  * goes with it, and comes again from the log.
  */
@@ -156,20 +194,12 @@ static int apply_group(struct pass *pass, struct ehi_request *group, struct ecsh
         r->code = ECSHIST_OK;
     for (;;) {
         bool taken_back;
-        int rc = ehi_behind_begin(pass->store, pass->db, pass->hold, &pass->txn, &pass->position,
-                                  failure);
-        /* LMDB may have no slot for one more reader; who writes needs none. */
-        if (rc != ECSHIST_OK && pass->hold && pass->txn == NULL) {
-            pass->hold = false;
-            continue;
-        }
-        pass->first = ehi_batch_count(pass->store->batch);
+        int rc = begin_pass(pass, failure);
         if (rc == ECSHIST_OK)
             rc = apply_requests(pass, group, &taken_back, failure);
         if (rc != ECSHIST_OK || !taken_back)
             return rc;
-        ehi_db_abort(pass->txn);
-        pass->txn = NULL;
+        end_txn(pass);
         ehi_behind_forget(pass->store);
     }
 }
@@ -329,32 +359,20 @@ static void measure_group(const struct ehi_request *group, size_t *events, size_
     }
 }
 
-static int run_locked(struct ehi_store *store, struct ehi_db *db, struct ehi_request *group,
-                      struct ecshist_error *error)
+static int run_pass(struct ehi_store *store, struct ehi_request *group, bool *lost_lock,
+                    struct ecshist_error *error)
 {
     size_t events, bytes;
     measure_group(group, &events, &bytes);
-    struct pass pass = {
-        .store = store, .db = db, .hold = ehi_behind_may_hold(store, db, events, bytes)};
+    struct pass pass = {.store = store, .hold = ehi_behind_may_hold(store, events, bytes)};
     int rc = apply_group(&pass, group, error);
     if (rc == ECSHIST_OK)
         rc = finish_pass(&pass, error);
     if (rc != ECSHIST_OK)
         ehi_behind_forget(store);
-    ehi_db_abort(pass.txn);
-    return rc;
-}
-
-static int run_on_index(struct ehi_store *store, struct ehi_request *group, bool *lost_lock,
-                        struct ecshist_error *error)
-{
-    struct ehi_db *db = NULL;
-    int rc = ehi_store_db(store, &db, error);
-    if (rc != ECSHIST_OK)
-        return rc;
-    rc = run_locked(store, db, group, error);
-    *lost_lock = rc == ECSHIST_INDEX && ehi_db_lost_lock(db);
-    ehi_db_release(db);
+    end_txn(&pass);
+    *lost_lock = rc == ECSHIST_INDEX && pass.db != NULL && ehi_db_lost_lock(pass.db);
+    ehi_db_release(pass.db);
     return rc;
 }
 
@@ -366,12 +384,12 @@ static int run_group(struct ehi_store *store, struct ehi_request *group,
     if (rc != ECSHIST_OK)
         return rc;
     ehi_log_enter(store->log);
-    rc = run_on_index(store, group, &lost_lock, error);
+    rc = run_pass(store, group, &lost_lock, error);
     /* A new index has a lock of its own. */
     if (lost_lock) {
         rc = ehi_rebuild(store, NULL, NULL, error);
         if (rc == ECSHIST_OK)
-            rc = run_on_index(store, group, &lost_lock, error);
+            rc = run_pass(store, group, &lost_lock, error);
     }
     ehi_log_leave(store->log);
     ehi_store_unlock(store);

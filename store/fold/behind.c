@@ -11,8 +11,8 @@
 enum {
     HOLD_EVENTS = 2048,
     HOLD_BYTES = 8 << 20, /* of the batch's memory */
-    HOLD_US = 40000, /* so long, where somebody may read who cannot ask; then an append puts them */
-    GRACE_US = 10000, /* no append has come since: the flusher does */
+    HOLD_US = 200000, /* so long, where somebody may read who cannot ask; then an append puts them */
+    GRACE_US = 20000, /* no append has come since: the flusher does */
     ATTEMPTS = 200,
     ATTEMPT_US = 100,
     WANTED_US = 100000 /* so long nothing is held, after somebody wanted it */
@@ -24,16 +24,19 @@ enum {
  * What is held can always be put: it must not be acknowledged, and then find the disk full. An event changes some eight pages
  * of the index at the most, and each is copied and may be split.
  */
-static void measure_room(struct ehi_store *store, struct ehi_db *db)
+static void measure_room(struct ehi_store *store)
 {
     enum { EVENT_PAGES_BYTES = 65536, BYTES_SHARE = 8 };
     struct ehi_held *held = &store->held;
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    struct ehi_db *db = NULL;
     struct statvfs disk;
     uint64_t room = 0;
-    if (fstatvfs(store->dir_fd, &disk) == 0)
+    if (ehi_store_db(store, &db, &error) == ECSHIST_OK && fstatvfs(store->dir_fd, &disk) == 0)
         room = (uint64_t)disk.f_bavail * disk.f_frsize;
-    if (room > ehi_db_room(db))
+    if (db != NULL && room > ehi_db_room(db))
         room = ehi_db_room(db);
+    ehi_db_release(db);
     uint64_t events = room / EVENT_PAGES_BYTES, bytes = room / BYTES_SHARE;
     held->most_events = events < HOLD_EVENTS ? (size_t)events : HOLD_EVENTS;
     held->most_bytes = bytes < HOLD_BYTES ? (size_t)bytes : HOLD_BYTES;
@@ -58,7 +61,7 @@ static bool wanted_lately(struct ehi_words *words, int64_t now_us)
 
 static bool start_flusher(struct ehi_store *store);
 
-bool ehi_behind_may_hold(struct ehi_store *store, struct ehi_db *db, size_t events, size_t bytes)
+bool ehi_behind_may_hold(struct ehi_store *store, size_t events, size_t bytes)
 {
     struct ehi_held *held = &store->held;
     int64_t now_us = ehi_clock_steady_us();
@@ -66,7 +69,7 @@ bool ehi_behind_may_hold(struct ehi_store *store, struct ehi_db *db, size_t even
         (held->due_us != 0 && held->due_us <= now_us) || !start_flusher(store))
         return false;
     if (held->db == NULL) {
-        measure_room(store, db);
+        measure_room(store);
     } else {
         events += ehi_batch_count(store->batch);
         bytes += ehi_batch_bytes(store->batch);
@@ -225,29 +228,39 @@ static bool still_holds(const struct ehi_store *store, const struct ehi_db *db,
            ehi_log_at_end(store->log, &held->position);
 }
 
+/* Goes on with what is held. *begun false: it is let go. */
+static int begin_held(struct ehi_store *store, struct ehi_db *db, bool hold,
+                      struct ehi_db_txn **txn, struct ehi_position *position, bool *begun,
+                      struct ecshist_error *error)
+{
+    int rc = ehi_db_begin(db, !hold, txn, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    *begun = still_holds(store, db, *txn);
+    if (*begun) {
+        ehi_batch_continue(store->batch, *txn, hold);
+        *position = store->held.position;
+        return ECSHIST_OK;
+    }
+    ehi_db_abort(*txn);
+    *txn = NULL;
+    ehi_behind_forget(store);
+    return ECSHIST_OK;
+}
+
 int ehi_behind_begin(struct ehi_store *store, struct ehi_db *db, bool hold, struct ehi_db_txn **txn,
-                     struct ehi_position *position, struct ecshist_error *error)
+                     struct ehi_position *position, bool *begun, struct ecshist_error *error)
 {
     struct ehi_db_head head;
-    if (store->held.db != NULL) {
-        int rc = ehi_db_begin(db, !hold, txn, error);
-        if (rc != ECSHIST_OK)
-            return rc;
-        if (still_holds(store, db, *txn)) {
-            ehi_batch_continue(store->batch, *txn, hold);
-            *position = store->held.position;
-            return ECSHIST_OK;
-        }
-        ehi_db_abort(*txn);
-        *txn = NULL;
-        ehi_behind_forget(store);
-    }
+    if (store->held.db != NULL)
+        return begin_held(store, db, hold, txn, position, begun, error);
     int rc = begin_at_end(store, db, !hold, txn, &head, error);
     if (rc != ECSHIST_OK)
         return rc;
     ehi_batch_begin(store->batch, *txn, store->log, &head);
     ehi_batch_continue(store->batch, *txn, hold);
     *position = ehi_head_position(&head);
+    *begun = true;
     return ECSHIST_OK;
 }
 

@@ -15,13 +15,15 @@
 /* All that follows but ehi_behind_stop is under the writers' lock. */
 
 /* So many more events can stay with the writer: there is room, and nobody is waiting for them. */
-bool ehi_behind_may_hold(struct ehi_store *store, struct ehi_db *db, size_t events, size_t bytes);
+bool ehi_behind_may_hold(struct ehi_store *store, size_t events, size_t bytes);
 /*
  * Begins a transaction, and store->batch at the log's end, *position: with the events that are held, or empty. hold: the
- * transaction only reads, and what is applied outlives it. *txn is the caller's, on failure too; NULL: none.
+ * transaction only reads, and what is applied outlives it. *txn is the caller's, on failure too; NULL: none. *begun false: what was held is not
+ * good any more, and nothing is held now. db: the index that stands, or where hold, the one that events are held for.
  */
 int ehi_behind_begin(struct ehi_store *store, struct ehi_db *db, bool hold, struct ehi_db_txn **txn,
-                     struct ehi_position *position, struct ecshist_error *error) ECSHIST_CHECKED;
+                     struct ehi_position *position, bool *begun, struct ecshist_error *error)
+    ECSHIST_CHECKED;
 /* What the batch has is durable, up to the position, and stays with it. db and txn are those it was folded with. */
 void ehi_behind_hold(struct ehi_store *store, struct ehi_db *db, const struct ehi_db_txn *txn,
                      const struct ehi_position *position);
