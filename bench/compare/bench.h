@@ -63,7 +63,7 @@ int child_main(int argc, char **argv);
 
 /* Times single reads and groups of reads of one session. */
 struct read_times {
-    double mean, p50, p99;
+    double first, mean, p50, p99; /* first: the mean of the first time that each is read */
 };
 typedef void (*read_fn)(void *context, size_t i);
 /* So many deployments (or their services), at random among the newest; newest 0: among all. */
