@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -180,6 +181,12 @@ Test(behind, a_batch_that_is_taken_back)
     ecshist_close(store);
 }
 
+static unsigned mode_of(const char *of)
+{
+    struct stat status;
+    return stat(of, &status) == 0 ? status.st_mode & 07777 : 0;
+}
+
 static uint64_t file_bytes(ecshist_store *store)
 {
     struct ecshist_stat stat = ECSHIST_STAT_INIT;
@@ -210,8 +217,13 @@ Test(behind, what_is_free_is_not_left)
     append_batch(store, "deployment-started", 0, 5000); /* every page of theirs is copied */
     cr_assert_eq(counted(store), 10000);
     char *before = hold_all(store), *mark = store_dir_path(path, "index/mark");
+    char *file = store_dir_path(path, "index/data.mdb"), *index = store_dir_path(path, "index");
     uint64_t bytes = file_bytes(store);
+    cr_assert_eq(chmod(index, 0750), 0);
+    cr_assert_eq(chmod(file, 0640), 0);
     ecshist_close(store);
+    cr_assert_eq(mode_of(index), 0750, "who may look at it may still do so");
+    cr_assert_eq(mode_of(file), 0640);
     size_t length;
     unsigned char *data = store_dir_read(mark, &length);
     cr_assert(length == 64 && data[12] == 1, "it is clean");
@@ -224,7 +236,48 @@ Test(behind, what_is_free_is_not_left)
     ecshist_close(store);
     free(before);
     free(after);
+    free(file);
+    free(index);
     free(mark);
+}
+
+/* The last of the rows of each leaf of LMDB's with keys of 16 bytes is not in its list any more. */
+static unsigned drop_rows(const char *file)
+{
+    enum { PAGE = 4096, LEAF = 2, HEAD = 16 };
+    size_t length;
+    unsigned char *bytes = store_dir_read(file, &length);
+    unsigned dropped = 0;
+    for (size_t at = 2 * PAGE; at + PAGE <= length; at += PAGE) {
+        const unsigned char *page = bytes + at;
+        unsigned flags = page[10] | page[11] << 8, lower = page[12] | page[13] << 8;
+        unsigned node = page[HEAD] | page[HEAD + 1] << 8;
+        if (flags != LEAF || lower < HEAD + 6 || lower > PAGE || node > PAGE - 8 ||
+            (page[node + 6] | page[node + 7] << 8) != 16)
+            continue;
+        unsigned char less[2] = {(unsigned char)(lower - 2), (unsigned char)((lower - 2) >> 8)};
+        store_dir_write(file, at + 12, less, sizeof(less));
+        dropped++;
+    }
+    free(bytes);
+    return dropped;
+}
+
+/* In the pages of a copy nobody could tell that something was missing. */
+Test(behind, a_damaged_index_is_not_copied)
+{
+    char *file = store_dir_path(path, "index/data.mdb");
+    struct stat before, after;
+    ecshist_store *store = store_dir_open(path);
+    append_batch(store, "deployment-created", 0, 5000);
+    append_batch(store, "deployment-started", 0, 5000);
+    cr_assert_eq(counted(store), 10000);
+    cr_assert_gt(drop_rows(file), 10);
+    cr_assert_eq(stat(file, &before), 0);
+    ecshist_close(store);
+    cr_assert_eq(stat(file, &after), 0);
+    cr_assert_eq(after.st_ino, before.st_ino, "it is as it was");
+    free(file);
 }
 
 /* -- several processes ------------------------------------------------------------------------- */
@@ -373,6 +426,8 @@ Test(behind, words_that_make_no_sense)
     ((struct ehi_store *)store)->words->next_seq = UINT64_MAX;
     ecshist_close(store);
     store = store_dir_open(path);
+    cr_assert_eq(((struct ehi_store *)store)->words->next_seq, 6,
+                 "never less than was acknowledged");
     cr_assert_eq(counted(store), 5);
     ecshist_close(store);
     char *words = store_dir_path(path, "acknowledged");

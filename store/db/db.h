@@ -91,8 +91,6 @@ bool ehi_db_overtaken(const struct ehi_db_txn *txn);
 /* Copies what stands now to an empty environment, row by row. Not flushed. (copy.c) */
 int ehi_db_copy_rows(struct ehi_db *from, struct ehi_db *to, struct ecshist_error *error)
     ECSHIST_CHECKED;
-/* Copies what stands now to an empty file, without the pages that hold nothing. Not flushed. */
-int ehi_db_copy(struct ehi_db *db, int fd, struct ecshist_error *error) ECSHIST_CHECKED;
 int ehi_db_sizes(struct ehi_db *db, uint64_t *file_bytes, uint64_t *map_bytes, uint32_t *readers,
                  struct ecshist_error *error) ECSHIST_CHECKED;
 void ehi_db_check_readers(struct ehi_db *db);

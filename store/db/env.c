@@ -497,12 +497,6 @@ int ehi_db_free_bytes(struct ehi_db *db, uint64_t *free_bytes, struct ecshist_er
     return ECSHIST_OK;
 }
 
-int ehi_db_copy(struct ehi_db *db, int fd, struct ecshist_error *error)
-{
-    int rc = mdb_env_copyfd2(db->env, fd, MDB_CP_COMPACT);
-    return rc == 0 ? ECSHIST_OK : db_fail(rc, "copying the index", error);
-}
-
 static int count_reader(const char *line, void *context)
 {
     uint32_t *count = context;

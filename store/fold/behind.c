@@ -1,20 +1,21 @@
 #include "fold/behind.h"
 
 #include "base/clock.h"
+#include "fold/thread.h"
 #include "fold/words.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <sys/statvfs.h>
 #include <time.h>
 
 enum {
     HOLD_EVENTS = 2048,
     HOLD_BYTES = 8 << 20, /* of the batch's memory */
-    HOLD_US = 200000, /* so long, where somebody may read who cannot ask; then an append puts them */
+    HOLD_US =
+        200000, /* so long, where somebody may read who cannot ask; then an append puts them */
     GRACE_US = 20000, /* no append has come since: the flusher does */
-    ATTEMPTS = 200,
-    ATTEMPT_US = 100,
+    ATTEMPTS = 200,   /* of a reader */
+    SLOW_ATTEMPTS = 1000,
     WANTED_US = 100000 /* so long nothing is held, after somebody wanted it */
 };
 
@@ -89,23 +90,11 @@ bool ehi_behind_is(const struct ehi_store *store, const struct ehi_db_head *head
 
 static void *flush_when_due(void *context);
 
-/* A thread of the library gets none of the program's signals. */
-static bool create_thread(struct ehi_store *store)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
-        return false;
-    bool created = pthread_create(&store->flusher.thread, NULL, flush_when_due, store) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return created;
-}
-
 static bool start_flusher(struct ehi_store *store)
 {
     struct ehi_flusher *f = &store->flusher;
     if (!f->runs)
-        f->runs = create_thread(store);
+        f->runs = ehi_thread_start(&f->thread, flush_when_due, store);
     return f->runs;
 }
 
@@ -132,16 +121,18 @@ static void wait_for_events(struct ehi_flusher *f)
     f->idle = false;
 }
 
-/* What fails here is tried again by the next who appends or reads, who is told. */
-static void flush_now(struct ehi_store *store)
+/* false: somebody else has the lock. What fails is tried again by the next who appends or reads, who is told. */
+static bool flush_now(struct ehi_store *store)
 {
     struct ecshist_error error = ECSHIST_ERROR_INIT;
-    if (ehi_store_lock(store, &error) != ECSHIST_OK)
-        return;
+    bool locked = false;
+    if (ehi_store_trylock(store, &locked, &error) != ECSHIST_OK || !locked)
+        return false;
     ehi_log_enter(store->log);
     (void)!ehi_behind_settle(store, &error);
     ehi_log_leave(store->log);
     ehi_store_unlock(store);
+    return true;
 }
 
 /* A program that appends all the time puts them itself: two who want one lock would only wake each other. */
@@ -158,10 +149,10 @@ static void *flush_when_due(void *context)
             wait_until(f, due_us + GRACE_US);
         } else {
             pthread_mutex_unlock(&f->mutex);
-            flush_now(store);
+            bool flushed = flush_now(store);
             pthread_mutex_lock(&f->mutex);
-            if (store->held.due_us == due_us && !f->stop) /* it could not */
-                wait_until(f, ehi_clock_steady_us() + WANTED_US);
+            if (!flushed && !f->stop)
+                wait_until(f, ehi_clock_steady_us() + GRACE_US);
         }
     }
     pthread_mutex_unlock(&f->mutex);
@@ -170,6 +161,8 @@ static void *flush_when_due(void *context)
 
 void ehi_behind_stop(struct ehi_store *store)
 {
+    enum { STOP_TRIES = 100 };
+    static const struct timespec pause = {0, 10000000};
     struct ehi_flusher *f = &store->flusher;
     if (f->runs) {
         pthread_mutex_lock(&f->mutex);
@@ -179,8 +172,9 @@ void ehi_behind_stop(struct ehi_store *store)
         (void)pthread_join(f->thread, NULL);
         f->runs = false;
     }
-    if (store->held.db != NULL)
-        flush_now(store);
+    /* A close does not wait for a process that was stopped with the lock: all is in the log. */
+    for (int i = 0; i < STOP_TRIES && store->held.db != NULL && !flush_now(store); i++)
+        (void)nanosleep(&pause, NULL);
     ehi_behind_forget(store);
 }
 
@@ -337,9 +331,9 @@ static int bring_to_end(struct ehi_store *store, struct ehi_db *db, struct ecshi
 static int catch_up(struct ehi_store *store, bool *lost_lock, struct ecshist_error *error)
 {
     struct ehi_db *db = NULL;
-    int rc = ehi_behind_settle(store, error);
-    if (rc == ECSHIST_OK)
-        rc = ehi_store_db(store, &db, error);
+    /* What could not be put is folded again from the log. */
+    (void)!ehi_behind_settle(store, error);
+    int rc = ehi_store_db(store, &db, error);
     if (rc == ECSHIST_OK)
         rc = bring_to_end(store, db, error);
     *lost_lock = rc == ECSHIST_INDEX && db != NULL && ehi_db_lost_lock(db);
@@ -368,21 +362,34 @@ static int catch_up_locked(struct ehi_store *store, struct ecshist_error *error)
     return rc;
 }
 
+/* Often at first, then seldom, for some ten seconds: an append or a rebuild is under way, or a process was stopped in one. */
+static int wait_for_lock(unsigned attempt, struct ecshist_error *error)
+{
+    struct timespec moment = {0, attempt < ATTEMPTS ? 100000 : 10000000};
+    if (attempt >= ATTEMPTS + SLOW_ATTEMPTS)
+        return ehi_fail(error, ECSHIST_BUSY,
+                        "acknowledged events are not in the index yet, and another process has the "
+                        "writers' lock for more than ten seconds");
+    (void)nanosleep(&moment, NULL);
+    return ECSHIST_OK;
+}
+
 /* Whoever appends knows from the words that he is to put what he has, and a lock that he takes all the time is hard to come by. */
 int ehi_behind_catch_up(struct ehi_store *store, unsigned attempt, bool *settled,
                         struct ecshist_error *error)
 {
-    static const struct timespec moment = {0, ATTEMPT_US * 1000};
-    bool waits = store->words == NULL || attempt >= ATTEMPTS, locked = true;
+    bool locked = true;
+    *settled = ehi_store_locks(store);
+    if (*settled) /* asked from within: by a callback */
+        return ECSHIST_OK;
     if (store->words != NULL)
         atomic_store(&store->words->wanted_us, ehi_clock_steady_us());
-    int rc = waits ? ehi_store_lock(store, error) : ehi_store_trylock(store, &locked, error);
+    int rc = store->words == NULL ? ehi_store_lock(store, error)
+                                  : ehi_store_trylock(store, &locked, error);
     if (rc != ECSHIST_OK)
         return rc;
-    if (!locked) {
-        (void)nanosleep(&moment, NULL);
-        return ECSHIST_OK;
-    }
+    if (!locked)
+        return wait_for_lock(attempt, error);
     *settled = true;
     rc = catch_up_locked(store, error);
     ehi_store_unlock(store);

@@ -166,12 +166,19 @@ int ehi_store_begin_read(struct ehi_store *store, struct ehi_db **db, struct ehi
     return ECSHIST_OK;
 }
 
+static void note_lock(struct ehi_store *store)
+{
+    store->writer = (uintptr_t)pthread_self();
+}
+
 int ehi_store_lock(struct ehi_store *store, struct ecshist_error *error)
 {
     /* flock is of the open file: it does not keep threads of one process apart. */
     pthread_mutex_lock(&store->writer_mutex);
     int rc = ehi_log_lock(store->log, error);
-    if (rc != ECSHIST_OK)
+    if (rc == ECSHIST_OK)
+        note_lock(store);
+    else
         pthread_mutex_unlock(&store->writer_mutex);
     return rc;
 }
@@ -182,15 +189,23 @@ int ehi_store_trylock(struct ehi_store *store, bool *locked, struct ecshist_erro
     if (!*locked)
         return ECSHIST_OK;
     int rc = ehi_log_trylock(store->log, locked, error);
-    if (!*locked)
+    if (*locked)
+        note_lock(store);
+    else
         pthread_mutex_unlock(&store->writer_mutex);
     return rc;
 }
 
 void ehi_store_unlock(struct ehi_store *store)
 {
+    store->writer = 0;
     ehi_log_unlock(store->log);
     pthread_mutex_unlock(&store->writer_mutex);
+}
+
+bool ehi_store_locks(const struct ehi_store *store)
+{
+    return store->writer == (uintptr_t)pthread_self();
 }
 
 /* -- trust ------------------------------------------------------------------------------------- */
@@ -480,18 +495,32 @@ static int open_log(struct ehi_store *store, uint32_t segment_bytes, struct ecsh
     return rc;
 }
 
-/* A reader needs them less than it needs to read: without them it asks the log. */
+/*
+ * A reader needs them less than it needs to read: where they cannot be made, or the store is somebody else's, it asks the log. Where they are
+ * there, they may say something.
+ */
 static int open_words(struct ehi_store *store, struct ecshist_error *error)
 {
+    struct ecshist_error why = ECSHIST_ERROR_INIT;
+    store->foreign = !store->frozen && store->read_only &&
+                     ehi_guard_writing(store->dir_fd, store->path, &why) != ECSHIST_OK;
+    if (store->foreign)
+        return ECSHIST_OK;
     int rc = ehi_words_open(store->dir_fd, store->path, !store->frozen, &store->words, error);
-    return store->read_only && rc == ECSHIST_IO ? ECSHIST_OK : rc;
+    bool none = store->read_only && rc == ECSHIST_IO &&
+                faccessat(store->dir_fd, "acknowledged", F_OK, AT_SYMLINK_NOFOLLOW) != 0;
+    return none ? ECSHIST_OK : rc;
 }
 
-/* The index has all of the log now; what a power cut has left in the words is of no use. */
+/* The index has all of the log now: what a power cut has left in the words is put right. */
 static void set_words(struct ehi_store *store)
 {
-    if (store->words != NULL && !store->frozen && !behind_log(store))
-        atomic_store(&store->words->next_seq, 0);
+    struct ehi_db_head head;
+    bool found = false;
+    if (store->words == NULL || store->frozen || behind_log(store) ||
+        read_head(store->db, &head, &found, NULL) != ECSHIST_OK || !found)
+        return;
+    atomic_store(&store->words->next_seq, head.next_seq);
 }
 
 static int open_store(struct ehi_store *store, int dir_fd,
@@ -640,7 +669,8 @@ static void trim_log(struct ehi_store *store)
 }
 
 /*
- * The last process out syncs the index and marks it clean: then nobody need rebuild it after a
+ * The last process out cuts off the zeros ahead of the log, puts a copy of the index without what is free in its place where that is much,
+ * or syncs it, and marks it clean: then nobody need rebuild it after a
  * power cut. Where the sync fails, the next one would not: the kernel takes the pages for clean that
  * it could not write. So the index goes without a mark, and is made anew.
  */
@@ -655,13 +685,22 @@ static void leave_clean(struct ehi_store *store)
     bool written = ehi_mark_read(fd, ehi_log_store_id(store->log)) == EHI_MARK_IN_USE;
     if (written && !store->read_only)
         trim_log(store);
-    if (written && !ehi_leave_with_copy(store)) {
+    if (written && (store->foreign || !ehi_leave_with_copy(store))) {
         if (ehi_db_sync(store->db, NULL) == ECSHIST_OK)
             (void)!ehi_mark_write(fd, ehi_log_store_id(store->log), true, NULL);
         else
             (void)ehi_sys_unlink(fd, "mark");
     }
     close(fd);
+}
+
+static void unregister(const struct ehi_store *store)
+{
+    struct ehi_store **at = &registry;
+    while (*at != NULL && *at != store)
+        at = &(*at)->next;
+    if (*at == store)
+        *at = store->next;
 }
 
 void ehi_store_close(struct ehi_store *store)
@@ -671,17 +710,16 @@ void ehi_store_close(struct ehi_store *store)
         pthread_mutex_unlock(&registry_mutex);
         return;
     }
-    struct ehi_store **at = &registry;
-    while (*at != NULL && *at != store)
-        at = &(*at)->next;
-    if (*at == store)
-        *at = store->next;
     /* In a forked child the environment is the parent's: nothing of it may be touched. */
-    if (store->pid == getpid()) {
+    bool ours = store->pid == getpid();
+    if (ours) {
         ehi_behind_stop(store);
         leave_clean(store);
-        store_free(store);
     }
+    /* Until here a child that is forked meanwhile lets go of what it got of it. */
+    unregister(store);
+    if (ours)
+        store_free(store);
     pthread_mutex_unlock(&registry_mutex);
 }
 

@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* One is made under the writers' lock, the other by the one compaction there is at a time. */
+/* One is made under the writers' lock, the other by the one compaction there is at a time, or by the last one out. */
 static const char fresh_name[] = "index.new", copy_name[] = "index.copy";
 
 static int mark_new(struct ehi_store *store, const char *name, bool clean,
@@ -123,17 +123,13 @@ int ehi_rebuild(struct ehi_store *store, ecshist_progress_fn progress, void *con
 
 /* -- a compact copy, swapped in ---------------------------------------------------------------- */
 
-static int copy_index(struct ehi_store *store, struct ecshist_error *error)
+static int copy_index(struct ehi_store *store, struct ehi_db *copy, struct ecshist_error *error)
 {
     struct ehi_db *db = NULL;
-    int fd = ehi_private_file(store->dir_fd, "index.copy/data.mdb", O_RDWR | O_CREAT | O_EXCL);
-    if (fd < 0)
-        return ehi_fail_errno(error, ECSHIST_IO, "making %s/index.copy/data.mdb", store->path);
     int rc = ehi_store_db(store, &db, error);
     if (rc == ECSHIST_OK)
-        rc = ehi_db_copy(db, fd, error);
+        rc = ehi_db_copy_rows(db, copy, error);
     ehi_db_release(db);
-    close(fd);
     return rc;
 }
 
@@ -157,9 +153,9 @@ static int shrink(struct ehi_store *store, int64_t *held_us, struct ecshist_erro
     struct ehi_db *copy = NULL;
     int rc = make_new(store, copy_name, error);
     if (rc == ECSHIST_OK)
-        rc = copy_index(store, error);
+        rc = open_new(store, copy_name, store->map_bytes, true, &copy, error);
     if (rc == ECSHIST_OK)
-        rc = open_new(store, copy_name, store->map_bytes, false, &copy, error);
+        rc = copy_index(store, copy, error);
     for (int i = 0; i < CATCH_UPS && rc == ECSHIST_OK; i++)
         rc = ehi_replay_unlocked(store, copy, error);
     if (rc != ECSHIST_OK) {
@@ -201,6 +197,33 @@ static bool is_worth_copying(struct ehi_store *store)
            free_bytes >= LEAST_BYTES && free_bytes >= file_bytes / SHARE;
 }
 
+/* What somebody has set of a file of the old index: its owner, its group, who may. */
+static bool take_after(int old_dir, int new_dir, const char *name)
+{
+    struct stat was;
+    int old = ehi_sys_open(old_dir, name, O_RDONLY), fresh = ehi_sys_open(new_dir, name, O_RDONLY);
+    bool taken = old >= 0 && fresh >= 0 && fstat(old, &was) == 0 &&
+                 fchown(fresh, was.st_uid, was.st_gid) == 0 &&
+                 fchmod(fresh, was.st_mode & 07777) == 0;
+    ehi_sys_close(old);
+    ehi_sys_close(fresh);
+    return taken;
+}
+
+/* false: the copy would be other people's, or less of theirs. */
+static bool take_after_old(struct ehi_store *store)
+{
+    static const char *const names[] = {"data.mdb", "lock.mdb", "mark", "."};
+    int old = ehi_sys_open(store->dir_fd, "index", O_RDONLY | O_DIRECTORY);
+    int fresh = ehi_sys_open(store->dir_fd, copy_name, O_RDONLY | O_DIRECTORY);
+    bool taken = old >= 0 && fresh >= 0;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]) && taken; i++)
+        taken = take_after(old, fresh, names[i]);
+    ehi_sys_close(old);
+    ehi_sys_close(fresh);
+    return taken;
+}
+
 static int copy_durably(struct ehi_store *store, struct ecshist_error *error)
 {
     struct ehi_db *copy = NULL;
@@ -223,8 +246,9 @@ bool ehi_leave_with_copy(struct ehi_store *store)
         rc = copy_durably(store, &error);
     if (rc == ECSHIST_OK)
         rc = mark_new(store, copy_name, true, &error);
-    if (rc == ECSHIST_OK)
+    bool good = rc == ECSHIST_OK && take_after_old(store);
+    if (good)
         rc = swap_in(store, copy_name, &error);
     ehi_directory_remove(store->dir_fd, copy_name);
-    return rc == ECSHIST_OK;
+    return good && rc == ECSHIST_OK;
 }

@@ -11,9 +11,9 @@
 #include "fold/expire.h"
 #include "fold/expired.h"
 #include "fold/store.h"
+#include "fold/thread.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 /*
@@ -285,31 +285,11 @@ static void *fold_in_thread(void *context)
     return NULL;
 }
 
-/*
- * A thread that takes no signals of the process: they are for threads that know what to do with them. What it brings upon itself (a
- * mapped file that was cut, say) is its own.
- */
-static bool start_thread(struct part *part, pthread_t *thread)
-{
-    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT};
-    sigset_t all, before;
-    if (TEST_ALONE)
-        return false;
-    sigfillset(&all);
-    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
-        sigdelset(&all, own[i]);
-    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
-        return false;
-    bool started = pthread_create(thread, NULL, fold_in_thread, part) == 0;
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return started;
-}
-
 /* Of two errors the one that is earlier in the log. */
 static int put_and_fold(struct part *full, struct part *next, struct ecshist_error *error)
 {
     pthread_t thread;
-    bool started = start_thread(next, &thread);
+    bool started = !TEST_ALONE && ehi_thread_start(&thread, fold_in_thread, next);
     int rc = put(full, error);
     if (started)
         (void)pthread_join(thread, NULL);

@@ -48,10 +48,13 @@ struct ehi_store {
     struct ehi_log *log;
     uint64_t map_bytes;
     atomic_bool read_only; /* no appends were asked for: until somebody opens it for them */
+    bool
+        foreign; /* somebody else's, where this process's user should not write: only what must be, to read */
     bool frozen; /* nothing can be written here: a read-only file system, or no permission */
     int64_t (*now_us)(void *context);
     void *now_context;
     pthread_mutex_t writer_mutex; /* the writers' lock among this process's threads */
+    _Atomic uintptr_t writer;     /* who has it; 0: nobody */
     pthread_mutex_t db_mutex;     /* of db */
     struct ehi_db *db;
     pthread_mutex_t queue_mutex; /* of the fields to `poisoned` */
@@ -119,6 +122,8 @@ int ehi_store_lock(struct ehi_store *store, struct ecshist_error *error) ECSHIST
 int ehi_store_trylock(struct ehi_store *store, bool *locked, struct ecshist_error *error)
     ECSHIST_CHECKED;
 void ehi_store_unlock(struct ehi_store *store);
+/* This thread has it. */
+bool ehi_store_locks(const struct ehi_store *store);
 
 /* -- within fold/ -- */
 

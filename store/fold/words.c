@@ -14,18 +14,27 @@ enum { WORDS_BYTES = 4096 };
 static int fill(int fd)
 {
     static const uint8_t zeros[WORDS_BYTES];
-    struct stat status;
-    if (fstat(fd, &status) != 0)
-        return -1;
-    if (status.st_size >= WORDS_BYTES)
-        return 0;
     return ehi_sys_pwrite_all(fd, zeros, sizeof(zeros), 0, NULL);
 }
 
-static bool is_short(int fd)
+static int map_words(int fd, const char *path, bool write, struct ehi_words **out,
+                     struct ecshist_error *error)
 {
     struct stat status;
-    return fstat(fd, &status) != 0 || status.st_size < WORDS_BYTES;
+    if (fstat(fd, &status) != 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "looking at %s/acknowledged", path);
+    if (!S_ISREG(status.st_mode))
+        return ehi_fail(error, ECSHIST_FORMAT, "%s/acknowledged is not a file", path);
+    if (status.st_size < WORDS_BYTES && !write)
+        return ECSHIST_OK;
+    if (status.st_size < WORDS_BYTES && fill(fd) != 0)
+        return ehi_fail_errno(error, ECSHIST_IO, "making %s/acknowledged", path);
+    void *map =
+        mmap(NULL, WORDS_BYTES, write ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED)
+        return ehi_fail_errno(error, ECSHIST_IO, "mapping %s/acknowledged", path);
+    *out = map;
+    return ECSHIST_OK;
 }
 
 int ehi_words_open(int dir_fd, const char *path, bool write, struct ehi_words **out,
@@ -37,16 +46,7 @@ int ehi_words_open(int dir_fd, const char *path, bool write, struct ehi_words **
         return ECSHIST_OK;
     if (fd < 0)
         return ehi_fail_errno(error, ECSHIST_IO, "opening %s/acknowledged", path);
-    void *map = MAP_FAILED;
-    int failed = write ? fill(fd) : 0;
-    if (failed == 0 && !is_short(fd))
-        map =
-            mmap(NULL, WORDS_BYTES, write ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
-    int rc = ECSHIST_OK;
-    if (map != MAP_FAILED)
-        *out = map;
-    else if (write)
-        rc = ehi_fail_errno(error, ECSHIST_IO, "mapping %s/acknowledged", path);
+    int rc = map_words(fd, path, write, out, error);
     ehi_sys_close(fd);
     return rc;
 }

@@ -186,6 +186,7 @@ void backup_remove_temporary(const struct backup *b)
     (void)ehi_sys_unlink(b->dir_fd, "acknowledged");
     remove_index(b->dir_fd, "index");
     remove_index(b->dir_fd, "index.new");
+    remove_index(b->dir_fd, "index.copy");
     (void)unlinkat(b->dir_fd, "log", AT_REMOVEDIR);
     (void)unlinkat(b->parent_fd, b->temporary, AT_REMOVEDIR);
 }
