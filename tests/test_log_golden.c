@@ -16,8 +16,16 @@
 #include <sys/wait.h>
 
 int second_reader_main(int argc, char **argv);
+/* It runs in a forked child, which is not to look for leaks when it ends: a leak checker finds a parent's threads missing there. */
+static _Noreturn void leave(int code)
+{
+    fflush(NULL);
+    _exit(code);
+}
+#define exit leave
 #define main second_reader_main
 #include "../examples/second_reader.c"
+#undef exit
 #undef main
 
 #define GOLDEN ECSHIST_TEST_DATA "/golden"

@@ -200,7 +200,7 @@ static void compact(ecshist_store *store, struct random_events *random)
               error.message);
 }
 
-Test(replay, parts_do_not_matter, .timeout = 300)
+Test(replay, parts_do_not_matter)
 {
     for (uint64_t seed = 1; seed <= 12; seed++) {
         struct random_events random;
@@ -257,7 +257,7 @@ static void check_error(const struct ecshist_error *wanted, uint32_t part_events
     cr_assert_eq(error.seq, wanted->seq);
 }
 
-Test(replay, the_first_damage_is_reported, .timeout = 120)
+Test(replay, the_first_damage_is_reported)
 {
     for (size_t share = 3; share < 8; share += 2) {
         struct ecshist_error wanted = ECSHIST_ERROR_INIT;
@@ -281,7 +281,7 @@ static bool count_down(void *context, uint64_t done, uint64_t total)
 }
 
 /* It is asked after each part, by the thread that called, and the index that was there stays. */
-Test(replay, stops_when_told, .timeout = 120)
+Test(replay, stops_when_told)
 {
     append_some(300);
     char *before = rebuilt(0, false);
@@ -319,7 +319,7 @@ static void *send_signals(void *context)
 }
 
 /* A signal of the process is never taken by the thread that folds: its handlers may count on the program's own. */
-Test(replay, signals_are_for_others, .timeout = 120)
+Test(replay, signals_are_for_others)
 {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigset_t usr1;
