@@ -133,6 +133,7 @@ static void expect_agreement(struct segment *s, size_t at)
         uint64_t hash =
             ehi_hash64(made.record.data + EHI_REC_SEQ, made.record.length - EHI_REC_SEQ, SEED);
         ehi_put_le32(s->bytes.data + checksum_at(s, at), (uint32_t)hash);
+        put_in_file(s); /* what comes may copy it */
         rest = whole;
         HOLDS(ehi_stored_next(&rest, true, &stored));
         HOLDS(ehi_stored_expand(&stored, s->bytes.data, SEED, &arena, &expanded) == ECSHIST_OK);
