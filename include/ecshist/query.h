@@ -139,7 +139,9 @@ ECSHIST_BEGIN
 /*
  * Opens a snapshot: what is visible now, unchanged by later appends. Lock-free for writers, but a
  * snapshot kept open for long makes the index's file grow. *out is yours. One thread at a time per
- * snapshot, any number of snapshots. Errors: INDEX, IO, NO_MEMORY, MISUSE.
+ * snapshot, any number of snapshots. It has all that was acknowledged before the call: where that is not in the index yet,
+ * the call puts it there, or waits for who is about to. Errors: INDEX, IO, NO_MEMORY, MISUSE, and BUSY where another process has
+ * kept the writers' lock for ten seconds.
  * Of a process that may not write to the store (permissions, a read-only mount) those who write do not
  * know: there this and every question of the snapshot fail with BUSY once an event was appended after
  * it was opened. Take it again, or read a backup.

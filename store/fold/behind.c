@@ -4,20 +4,17 @@
 #include "fold/thread.h"
 #include "fold/words.h"
 
-#include <errno.h>
 #include <sys/statvfs.h>
 #include <time.h>
 
-enum {
-    HOLD_EVENTS = 2048,
-    HOLD_BYTES = 8 << 20, /* of the batch's memory */
-    HOLD_US =
-        200000, /* so long, where somebody may read who cannot ask; then an append puts them */
-    GRACE_US = 20000, /* no append has come since: the flusher does */
-    ATTEMPTS = 200,   /* of a reader */
-    SLOW_ATTEMPTS = 1000,
-    WANTED_US = 100000 /* so long nothing is held, after somebody wanted it */
-};
+/* So many events are held at the most, of so much of the batch's memory, and so long: then an append puts them. */
+enum { HOLD_EVENTS = 2048, HOLD_BYTES = 8 << 20, HOLD_US = 200000 };
+/* No append has come so long after that: the flusher puts them. */
+enum { GRACE_US = 20000 };
+/* Nothing is held for so long after somebody wanted it. */
+enum { WANTED_US = 100000 };
+/* How often a reader looks whether he has what he wants: each 100 us, then each 10 ms. */
+enum { ATTEMPTS = 200, SLOW_ATTEMPTS = 1000 };
 
 /* -- whether --------------------------------------------------------------------------------------- */
 
@@ -365,7 +362,7 @@ static int catch_up_locked(struct ehi_store *store, struct ecshist_error *error)
 /* Often at first, then seldom, for some ten seconds: an append or a rebuild is under way, or a process was stopped in one. */
 static int wait_for_lock(unsigned attempt, struct ecshist_error *error)
 {
-    struct timespec moment = {0, attempt < ATTEMPTS ? 100000 : 10000000};
+    struct timespec moment = {0, attempt < ATTEMPTS ? 100000 : 10000000}; /* ns */
     if (attempt >= ATTEMPTS + SLOW_ATTEMPTS)
         return ehi_fail(error, ECSHIST_BUSY,
                         "acknowledged events are not in the index yet, and another process has the "
