@@ -12,6 +12,7 @@ struct session {
     ecshist_store *store;
     ecshist_snapshot *snapshot;
     const ecshist_event **events;
+    struct ecshist_append_result *results;
 };
 
 static void check(int code, const struct ecshist_error *error)
@@ -39,8 +40,12 @@ static void *attach(void *store, bool to_write)
 {
     struct session *s = must(calloc(1, sizeof(*s)));
     s->store = store;
-    if (to_write)
-        s->events = must(calloc(MOST_EVENTS, sizeof(const ecshist_event *)));
+    if (!to_write)
+        return s;
+    s->events = must(calloc(MOST_EVENTS, sizeof(const ecshist_event *)));
+    s->results = must(calloc(MOST_EVENTS, sizeof(*s->results)));
+    for (size_t i = 0; i < MOST_EVENTS; i++)
+        s->results[i].size = sizeof(*s->results);
     return s;
 }
 
@@ -48,20 +53,17 @@ static void detach(void *session)
 {
     struct session *s = session;
     free(s->events);
+    free(s->results);
     free(s);
 }
 
 static size_t count_duplicates(struct session *s, size_t count)
 {
     struct ecshist_error error = ECSHIST_ERROR_INIT;
-    struct ecshist_append_result *results = must(calloc(count, sizeof(*results)));
     size_t duplicates = 0;
+    check(ecshist_append(s->store, s->events, count, NULL, s->results, &error), &error);
     for (size_t i = 0; i < count; i++)
-        results[i].size = sizeof(*results);
-    check(ecshist_append(s->store, s->events, count, NULL, results, &error), &error);
-    for (size_t i = 0; i < count; i++)
-        duplicates += results[i].outcome == ECSHIST_OUTCOME_DUPLICATE;
-    free(results);
+        duplicates += s->results[i].outcome == ECSHIST_OUTCOME_DUPLICATE;
     return duplicates;
 }
 

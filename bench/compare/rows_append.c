@@ -102,7 +102,7 @@ static void add_lap(const char *row, const struct side *side, struct lap *lap, s
  */
 static void one_round(struct bench *b, const char *row, unsigned round, size_t count, size_t batch)
 {
-    size_t calls = (count + batch - 1) / batch, block = batch == 1 ? 2000 : 10000;
+    size_t calls = (count + batch - 1) / batch, block = batch == 1 ? 2000 : 50000;
     struct item *items = history_slice(&b->history, count, true, true);
     struct lap laps[MOST_ENGINES] = {{NULL, 0}};
     for (size_t i = 0; i < b->side_count; i++)
@@ -172,8 +172,8 @@ void rows_append(struct bench *b)
 {
     row_append(b, "append-1", b->ones, 1);
     row_mixed(b);
-    row_append(b, "append-100", b->options.quick ? 5000 : 20000, 100);
-    row_append(b, "append-1000", b->options.quick ? 10000 : 50000, 1000);
+    row_append(b, "append-100", b->options.quick ? 5000 : 50000, 100);
+    row_append(b, "append-1000", b->options.quick ? 10000 : 100000, 1000);
 }
 
 /* One of the threads that append at the same time. */

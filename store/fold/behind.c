@@ -7,9 +7,11 @@
 #include <sys/statvfs.h>
 #include <time.h>
 
-/* So many events are held at the most, of so much of the batch's memory, and so long: then an append puts them. */
+/* So many events are held at the most, of so much of the batch's memory, and so long: then the next append hands them over. */
 enum { HOLD_EVENTS = 2048, HOLD_BYTES = 8 << 20, HOLD_US = 200000 };
-/* No append has come so long after that: the flusher puts them. */
+/* One append of more than that is held by itself, up to so many. */
+enum { HOLD_AT_ONCE = 16384 };
+/* No append has come so long after HOLD_US: the flusher puts them. */
 enum { GRACE_US = 20000 };
 /* Nothing is held for so long after somebody wanted it. */
 enum { WANTED_US = 100000 };
@@ -20,11 +22,11 @@ enum { ATTEMPTS = 200, SLOW_ATTEMPTS = 1000 };
 
 /*
  * What is held can always be put: it must not be acknowledged, and then find the disk full. An event changes some eight pages
- * of the index at the most, and each is copied and may be split.
+ * of the index at the most, and each is copied and may be split. As many again may wait to be put already.
  */
 static void measure_room(struct ehi_store *store)
 {
-    enum { EVENT_PAGES_BYTES = 65536, BYTES_SHARE = 8 };
+    enum { EVENT_PAGES_BYTES = 65536, BYTES_SHARE = 8, BATCHES = 2 };
     struct ehi_held *held = &store->held;
     struct ecshist_error error = ECSHIST_ERROR_INIT;
     struct ehi_db *db = NULL;
@@ -35,8 +37,8 @@ static void measure_room(struct ehi_store *store)
     if (db != NULL && room > ehi_db_room(db))
         room = ehi_db_room(db);
     ehi_db_release(db);
-    uint64_t events = room / EVENT_PAGES_BYTES, bytes = room / BYTES_SHARE;
-    held->most_events = events < HOLD_EVENTS ? (size_t)events : HOLD_EVENTS;
+    uint64_t events = room / BATCHES / EVENT_PAGES_BYTES, bytes = room / BATCHES / BYTES_SHARE;
+    held->most_events = events < HOLD_AT_ONCE ? (size_t)events : HOLD_AT_ONCE;
     held->most_bytes = bytes < HOLD_BYTES ? (size_t)bytes : HOLD_BYTES;
 }
 
@@ -58,21 +60,41 @@ static bool wanted_lately(struct ehi_words *words, int64_t now_us)
 }
 
 static bool start_flusher(struct ehi_store *store);
+static bool hand_over(struct ehi_store *store);
+static void take_back(struct ehi_store *store, bool wait);
+
+/* The batch has events that are held. */
+static bool has_events(const struct ehi_store *store)
+{
+    return store->held.db != NULL && ehi_batch_count(store->batch) != 0;
+}
+
+/* So many more can stay with what is held. */
+static bool fits(const struct ehi_store *store, size_t events, size_t bytes)
+{
+    const struct ehi_held *held = &store->held;
+    size_t most = held->most_events;
+    if (has_events(store)) {
+        events += ehi_batch_count(store->batch);
+        bytes += ehi_batch_bytes(store->batch);
+        most = most < HOLD_EVENTS ? most : HOLD_EVENTS;
+    }
+    return events <= most && bytes <= held->most_bytes;
+}
 
 bool ehi_behind_may_hold(struct ehi_store *store, size_t events, size_t bytes)
 {
     struct ehi_held *held = &store->held;
     int64_t now_us = ehi_clock_steady_us();
-    if (store->words == NULL || events > HOLD_EVENTS || wanted_lately(store->words, now_us) ||
-        (held->due_us != 0 && held->due_us <= now_us) || !start_flusher(store))
+    take_back(store, false);
+    if (store->words == NULL || wanted_lately(store->words, now_us) || !start_flusher(store))
         return false;
-    if (held->db == NULL) {
+    bool due = held->due_us != 0 && held->due_us <= now_us;
+    if (has_events(store) && (due || !fits(store, events, bytes)) && !hand_over(store))
+        return false;
+    if (!has_events(store))
         measure_room(store);
-    } else {
-        events += ehi_batch_count(store->batch);
-        bytes += ehi_batch_bytes(store->batch);
-    }
-    return events <= held->most_events && bytes <= held->most_bytes;
+    return fits(store, events, bytes);
 }
 
 bool ehi_behind_is(const struct ehi_store *store, const struct ehi_db_head *head)
@@ -83,7 +105,126 @@ bool ehi_behind_is(const struct ehi_store *store, const struct ehi_db_head *head
     return !ehi_log_at_end(store->log, &position);
 }
 
-/* -- the flusher: for readers that cannot ask --------------------------------------------------------- */
+/* -- handing over ------------------------------------------------------------------------------------ */
+
+/* Onto the commit of that number. *committed: which one it is; 0: none, as it failed, or somebody else has committed. */
+static int put_onto(struct ehi_db *db, uint64_t txn_id, struct ehi_batch *batch,
+                    uint64_t *committed, struct ecshist_error *error)
+{
+    struct ehi_db_txn *txn;
+    *committed = 0;
+    int rc = ehi_db_begin(db, true, &txn, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    bool fits = ehi_db_txn_id(txn) == txn_id;
+    if (fits) {
+        ehi_batch_continue(batch, txn, false);
+        rc = ehi_batch_put(batch, error);
+    }
+    if (!fits || rc != ECSHIST_OK) {
+        ehi_db_abort(txn);
+        return rc;
+    }
+    rc = ehi_db_commit(txn, error);
+    *committed = rc == ECSHIST_OK ? txn_id + 1 : 0;
+    return rc;
+}
+
+/* With the flusher's mutex, which is let go of meanwhile. */
+static void put_handed(struct ehi_store *store)
+{
+    struct ehi_handed *handed = &store->handed;
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    handed->state = EHI_PUT_RUNS;
+    pthread_mutex_unlock(&store->flusher.mutex);
+    uint64_t committed;
+    (void)!put_onto(handed->db, handed->txn_id, handed->batch, &committed, &error);
+    pthread_mutex_lock(&store->flusher.mutex);
+    handed->committed = committed;
+    handed->state = EHI_PUT_DONE;
+    pthread_cond_broadcast(&store->flusher.done);
+}
+
+static bool is_put(struct ehi_store *store, bool wait)
+{
+    struct ehi_handed *handed = &store->handed;
+    struct ehi_flusher *f = &store->flusher;
+    pthread_mutex_lock(&f->mutex);
+    if (wait && handed->state == EHI_PUT_WAITS)
+        put_handed(store);
+    while (wait && handed->state == EHI_PUT_RUNS)
+        pthread_cond_wait(&f->done, &f->mutex);
+    bool done = handed->state == EHI_PUT_DONE;
+    if (done)
+        handed->state = EHI_PUT_NONE;
+    pthread_mutex_unlock(&f->mutex);
+    return done;
+}
+
+static void let_go(struct ehi_store *store)
+{
+    ehi_db_release(store->held.db);
+    store->held.db = NULL;
+    store->held.due_us = 0;
+}
+
+/*
+ * What was handed over was put: what is held goes on from there. Where it could not be put, what is held goes with it, and whoever comes next folds
+ * both from the log. wait: until it is one of these.
+ */
+static void take_back(struct ehi_store *store, bool wait)
+{
+    struct ehi_handed *handed = &store->handed;
+    if (handed->db == NULL || !is_put(store, wait))
+        return;
+    ehi_db_release(handed->db);
+    handed->db = NULL;
+    if (handed->committed == 0)
+        let_go(store);
+    store->held.txn_id = handed->committed;
+}
+
+/* The index that the events are for is the one that stands. */
+static bool is_current(struct ehi_store *store)
+{
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    struct ehi_db *db = NULL;
+    bool current = ehi_store_db(store, &db, &error) == ECSHIST_OK && db == store->held.db;
+    ehi_db_release(db);
+    return current;
+}
+
+/*
+ * The batch is put by the flusher, while the leader goes on with the other one, behind it. false: nothing has changed, or nothing is held
+ * any more.
+ */
+static bool hand_over(struct ehi_store *store)
+{
+    struct ehi_handed *handed = &store->handed;
+    struct ehi_held *held = &store->held;
+    struct ehi_batch *full = store->batch;
+    take_back(store, true);
+    if (handed->batch == NULL)
+        handed->batch = ehi_batch_new();
+    if (held->db == NULL || handed->batch == NULL || !is_current(store))
+        return false;
+    store->batch = handed->batch;
+    ehi_head_set_position(ehi_batch_head(full), &held->position);
+    ehi_batch_begin(store->batch, NULL, store->log, ehi_batch_head(full));
+    ehi_batch_follow(store->batch, full);
+    handed->batch = full;
+    handed->db = ehi_db_ref(held->db);
+    handed->txn_id = held->txn_id;
+    handed->cpu = sched_getcpu();
+    held->due_us = 0;
+    pthread_mutex_lock(&store->flusher.mutex);
+    handed->state = EHI_PUT_WAITS;
+    pthread_cond_signal(&store->flusher.wake);
+    pthread_mutex_unlock(&store->flusher.mutex);
+    return true;
+}
+
+/* -- the flusher: it puts what is handed over, and, for readers that cannot ask, what is due -------------- */
 
 static void *flush_when_due(void *context);
 
@@ -137,10 +278,14 @@ static void *flush_when_due(void *context)
 {
     struct ehi_store *store = context;
     struct ehi_flusher *f = &store->flusher;
+    struct ehi_cpus cpus = {0};
     pthread_mutex_lock(&f->mutex);
     while (!f->stop) {
         int64_t due_us = store->held.due_us;
-        if (due_us == 0) {
+        if (store->handed.state == EHI_PUT_WAITS) {
+            ehi_thread_keep_off(&cpus, store->handed.cpu);
+            put_handed(store);
+        } else if (due_us == 0) {
             wait_for_events(f);
         } else if (ehi_clock_steady_us() < due_us + GRACE_US) {
             wait_until(f, due_us + GRACE_US);
@@ -170,7 +315,8 @@ void ehi_behind_stop(struct ehi_store *store)
         f->runs = false;
     }
     /* A close does not wait for a process that was stopped with the lock: all is in the log. */
-    for (int i = 0; i < STOP_TRIES && store->held.db != NULL && !flush_now(store); i++)
+    take_back(store, true);
+    for (int i = 0; i < STOP_TRIES && has_events(store) && !flush_now(store); i++)
         (void)nanosleep(&pause, NULL);
     ehi_behind_forget(store);
 }
@@ -210,11 +356,13 @@ int ehi_begin_at_tail(struct ehi_store *store, struct ehi_db *db, struct ehi_db_
     return rc == ECSHIST_OK ? begin_at_end(store, db, true, txn, head, error) : rc;
 }
 
-/* Nobody has appended since, or committed, or swapped the index. */
-static bool still_holds(const struct ehi_store *store, const struct ehi_db *db,
+/* Nobody has appended since, or committed but for what was handed over, or swapped the index. */
+static bool still_holds(struct ehi_store *store, const struct ehi_db *db,
                         const struct ehi_db_txn *txn)
 {
     const struct ehi_held *held = &store->held;
+    if (held->db == db && held->txn_id != ehi_db_txn_id(txn))
+        take_back(store, true); /* committed a moment ago, maybe */
     return held->db == db && held->txn_id == ehi_db_txn_id(txn) &&
            ehi_log_at_end(store->log, &held->position);
 }
@@ -243,6 +391,10 @@ int ehi_behind_begin(struct ehi_store *store, struct ehi_db *db, bool hold, stru
                      struct ehi_position *position, bool *begun, struct ecshist_error *error)
 {
     struct ehi_db_head head;
+    if (!hold)
+        take_back(store, true);
+    if (!hold && !has_events(store))
+        let_go(store);
     if (store->held.db != NULL)
         return begin_held(store, db, hold, txn, position, begun, error);
     int rc = begin_at_end(store, db, !hold, txn, &head, error);
@@ -261,52 +413,32 @@ void ehi_behind_hold(struct ehi_store *store, struct ehi_db *db, const struct eh
                      const struct ehi_position *position)
 {
     struct ehi_held *held = &store->held;
-    bool first = held->db == NULL;
-    if (first) {
+    if (held->db == NULL) {
         held->db = ehi_db_ref(db);
         held->txn_id = ehi_db_txn_id(txn);
     }
     held->position = *position;
     atomic_store(&store->words->next_seq, position->next_seq);
-    if (first)
+    if (held->due_us == 0)
         set_due(store);
 }
 
 void ehi_behind_forget(struct ehi_store *store)
 {
-    ehi_db_release(store->held.db);
-    store->held.db = NULL;
-    store->held.due_us = 0;
-}
-
-static int put_held(struct ehi_store *store, struct ehi_db *db, struct ecshist_error *error)
-{
-    struct ehi_db_txn *txn;
-    int rc = ehi_db_begin(db, true, &txn, error);
-    if (rc != ECSHIST_OK)
-        return rc;
-    if (!still_holds(store, db, txn)) {
-        ehi_db_abort(txn);
-        return ECSHIST_OK;
-    }
-    ehi_batch_continue(store->batch, txn, false);
-    ehi_head_set_position(ehi_batch_head(store->batch), &store->held.position);
-    rc = ehi_batch_put(store->batch, error);
-    if (rc == ECSHIST_OK)
-        return ehi_db_commit(txn, error);
-    ehi_db_abort(txn);
-    return rc;
+    take_back(store, true);
+    let_go(store);
 }
 
 int ehi_behind_settle(struct ehi_store *store, struct ecshist_error *error)
 {
-    if (store->held.db == NULL)
-        return ECSHIST_OK;
-    struct ehi_db *db = NULL;
-    int rc = ehi_store_db(store, &db, error);
-    if (rc == ECSHIST_OK && db == store->held.db)
-        rc = put_held(store, db, error);
-    ehi_db_release(db);
+    const struct ehi_held *held = &store->held;
+    uint64_t committed;
+    int rc = ECSHIST_OK;
+    take_back(store, true);
+    if (has_events(store) && is_current(store)) {
+        ehi_head_set_position(ehi_batch_head(store->batch), &held->position);
+        rc = put_onto(held->db, held->txn_id, store->batch, &committed, error);
+    }
     ehi_behind_forget(store);
     return rc;
 }

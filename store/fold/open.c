@@ -407,10 +407,12 @@ static void store_free(struct ehi_store *store)
     }
     ehi_words_close(store->words);
     ehi_batch_free(store->batch);
+    ehi_batch_free(store->handed.batch);
     ehi_buffer_free(&store->payload);
     free(store->offsets);
     pthread_mutex_destroy(&store->flusher.mutex);
     pthread_cond_destroy(&store->flusher.wake);
+    pthread_cond_destroy(&store->flusher.done);
     pthread_mutex_destroy(&store->writer_mutex);
     pthread_mutex_destroy(&store->db_mutex);
     pthread_mutex_destroy(&store->queue_mutex);
@@ -426,6 +428,7 @@ static void init_flusher(struct ehi_flusher *f)
     (void)pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
     pthread_cond_init(&f->wake, &steady);
     pthread_condattr_destroy(&steady);
+    pthread_cond_init(&f->done, NULL);
 }
 
 /* The path is the store's from here on, also on failure. */

@@ -170,8 +170,21 @@ void ehi_batch_from_scratch(struct ehi_batch *batch, struct ehi_sieve *sieve)
     batch->sieve = sieve;
 }
 
-void ehi_batch_follow(struct ehi_batch *batch, const struct ehi_batch *older)
+/* What was not known when the entries were made. */
+static void set_offsets(struct ehi_batch *batch)
 {
+    if (!batch->offsets_unknown)
+        return;
+    for (uint32_t i = 0; i < batch->record_count; i++) {
+        const struct ehi_batch_record *r = &batch->records[i];
+        r->chunk->entries[r->place].offset = (uint32_t)r->offset;
+    }
+    batch->offsets_unknown = false;
+}
+
+void ehi_batch_follow(struct ehi_batch *batch, struct ehi_batch *older)
+{
+    set_offsets(older);
     batch->older = older;
 }
 
@@ -594,6 +607,17 @@ static int search_entries(struct ehi_batch *batch, const struct ehi_event *event
     return ECSHIST_OK;
 }
 
+static int search_chunks(struct ehi_batch *batch, const struct ehi_batch_chunk *chunks,
+                         const struct ehi_event *event, struct ehi_slice id, uint32_t id_hash,
+                         struct earlier *out, struct ecshist_error *error)
+{
+    int rc = ECSHIST_OK;
+    for (const struct ehi_batch_chunk *c = chunks; c != NULL && rc == ECSHIST_OK && !out->found;
+         c = c->older)
+        rc = search_entries(batch, event, id, id_hash, c->entries, c->count, out, error);
+    return rc;
+}
+
 static int search_older_rows(struct ehi_batch *batch, const struct subject *s,
                              const struct ehi_event *event, struct ehi_slice id, uint32_t id_hash,
                              struct earlier *out, struct ecshist_error *error)
@@ -617,10 +641,11 @@ static int search_earlier(struct ehi_batch *batch, const struct subject *s,
                           const struct ehi_event *event, struct ehi_slice id, uint32_t id_hash,
                           struct earlier *out, struct ecshist_error *error)
 {
-    int rc = ECSHIST_OK;
-    for (struct ehi_batch_chunk *c = s->chunks; c != NULL && rc == ECSHIST_OK && !out->found;
-         c = c->older)
-        rc = search_entries(batch, event, id, id_hash, c->entries, c->count, out, error);
+    int rc = search_chunks(batch, s->chunks, event, id, id_hash, out, error);
+    /* The last row there, as it was, is the first here. */
+    const struct ehi_batch_chunk *last = s->older == NULL ? NULL : s->older->chunks;
+    if (rc == ECSHIST_OK && !out->found && last != NULL)
+        rc = search_chunks(batch, last->older, event, id, id_hash, out, error);
     if (rc == ECSHIST_OK && !out->found && s->has_older_rows)
         rc = search_older_rows(batch, s, event, id, id_hash, out, error);
     return rc;
@@ -1349,20 +1374,10 @@ static int put_lists(struct ehi_batch *batch, const struct to_put *put, struct e
     return rc;
 }
 
-/* What was not known when the entries were made. */
-static void set_offsets(struct ehi_batch *batch)
-{
-    for (uint32_t i = 0; i < batch->record_count; i++) {
-        const struct ehi_batch_record *r = &batch->records[i];
-        r->chunk->entries[r->place].offset = (uint32_t)r->offset;
-    }
-}
-
 int ehi_batch_put(struct ehi_batch *batch, struct ecshist_error *error)
 {
     struct to_put put;
-    if (batch->offsets_unknown)
-        set_offsets(batch);
+    set_offsets(batch);
     int rc = gather_all(batch, &put, error);
     if (rc == ECSHIST_OK)
         rc = put_states(batch, &put, error);

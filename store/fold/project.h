@@ -45,9 +45,10 @@ struct ehi_sieve *ehi_sieve_new(void); /* free() it; NULL where memory is out */
 void ehi_batch_from_scratch(struct ehi_batch *batch, struct ehi_sieve *sieve);
 /*
  * For two threads: one puts `older`, whose events come before this batch's, while the other applies this one, reading what
- * stood in the index before `older`. Until this one is begun anew no event is applied to `older`, nor is it begun.
+ * stood in the index before `older`, or, once that is committed, after it. Until this one is begun anew no event is applied to `older`, nor is it begun.
+ * The places of older's records in the log are known from here on (ehi_batch_records).
  */
-void ehi_batch_follow(struct ehi_batch *batch, const struct ehi_batch *older);
+void ehi_batch_follow(struct ehi_batch *batch, struct ehi_batch *older);
 /* Its memory is kept from one use to the next, however much it is. */
 void ehi_batch_keep_memory(struct ehi_batch *batch);
 /* The memory that the batch has of its events, to say when it should be put. */

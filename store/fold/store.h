@@ -17,23 +17,45 @@
 struct ehi_request;
 struct ehi_words;
 
-/* Durable events that are not in the index yet: the leader's batch has them (behind.h). Under the writers' lock. */
+/*
+ * Durable events that are not in the index yet: the leader's batch has them (behind.h), or will have those behind what was handed over. Under
+ * the writers' lock.
+ */
 struct ehi_held {
-    struct ehi_db *db;            /* the index they are for, counted; NULL: there are none */
-    uint64_t txn_id;              /* of the commit that they were folded onto */
+    struct ehi_db *db; /* the index they are for, counted; NULL: there are none */
+    uint64_t
+        txn_id; /* of the commit that they were folded onto, or of the one before what was handed over */
     struct ehi_position position; /* behind them */
     _Atomic int64_t
-        due_us; /* when they are to be put, at the latest; 0: there are none. The flusher reads it, too */
+        due_us; /* when they are to be put, at the latest; 0: the batch has none. The flusher reads it, too */
     size_t most_events, most_bytes;
 };
 
-/* The thread that puts them after a moment. */
+/* What becomes of a batch that was handed over. */
+enum ehi_put_state {
+    EHI_PUT_NONE,
+    EHI_PUT_WAITS, /* for the flusher, or for who cannot wait for him */
+    EHI_PUT_RUNS,
+    EHI_PUT_DONE
+};
+
+/* Events that are being put while the next are folded behind them. Under the writers' lock, but for its state, and while it runs. */
+struct ehi_handed {
+    struct ehi_batch *batch;  /* of the two the one that is not the leader's; NULL: not made yet */
+    struct ehi_db *db;        /* counted; NULL: nothing was handed over */
+    uint64_t txn_id;          /* of the commit that they were folded onto */
+    uint64_t committed;       /* DONE: theirs; 0: they could not be put */
+    int cpu;                  /* the leader's */
+    enum ehi_put_state state; /* under the flusher's mutex */
+};
+
+/* The thread that puts what was handed over, and what is held after a moment. */
 struct ehi_flusher {
     pthread_t thread;
     bool runs; /* under the writers' lock */
     pthread_mutex_t mutex;
-    pthread_cond_t wake;
-    bool stop, idle; /* under the mutex; idle: it waits for events to be held */
+    pthread_cond_t wake, done; /* done: what was handed over was put, or could not be */
+    bool stop, idle;           /* under the mutex; idle: it waits for something to do */
 };
 
 struct ehi_store {
@@ -70,6 +92,7 @@ struct ehi_store {
     struct ehi_batch *batch; /* the leader's */
     struct ehi_words *words; /* NULL: nothing is held */
     struct ehi_held held;
+    struct ehi_handed handed;
     struct ehi_flusher flusher;
     struct ehi_buffer payload;
     uint64_t *offsets; /* of its records in their segment */

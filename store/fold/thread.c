@@ -16,3 +16,17 @@ bool ehi_thread_start(pthread_t *thread, void *(*run)(void *context), void *cont
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return started;
 }
+
+void ehi_thread_keep_off(struct ehi_cpus *cpus, int cpu)
+{
+    cpu_set_t now;
+    if (cpu < 0 || (cpus->any && cpus->off == cpu) || sched_getaffinity(0, sizeof(now), &now) != 0)
+        return;
+    if (!cpus->any || !CPU_EQUAL(&now, &cpus->set))
+        cpus->allowed = now;
+    cpus->set = cpus->allowed;
+    CPU_CLR(cpu, &cpus->set);
+    cpus->any =
+        CPU_COUNT(&cpus->set) != 0 && sched_setaffinity(0, sizeof(cpus->set), &cpus->set) == 0;
+    cpus->off = cpu;
+}

@@ -4,6 +4,7 @@
 
 #include <ecshist/export.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 
 /*
@@ -12,5 +13,18 @@
  */
 bool ehi_thread_start(pthread_t *thread, void *(*run)(void *context), void *context)
     ECSHIST_CHECKED;
+
+/* Where such a thread may run. All zero at first. */
+struct ehi_cpus {
+    cpu_set_t allowed, set;
+    bool any; /* that was set */
+    int off;
+};
+/*
+ * The calling thread, one of these, is about to work for another, on this CPU, that goes on meanwhile: it keeps off it, where it may
+ * run elsewhere. Linux may leave two threads on one CPU for milliseconds, beside one that is idle, if one of them was woken there. What
+ * somebody else allows the thread meanwhile is minded.
+ */
+void ehi_thread_keep_off(struct ehi_cpus *cpus, int cpu);
 
 #endif
