@@ -74,6 +74,17 @@ static int apply_record(struct ehi_batch *batch, struct ehi_slice record, bool k
     return ehi_batch_apply(batch, record, lenient, outcome, reason);
 }
 
+/* Records lie all over the memory, and nobody has looked at them for a while. */
+static void prefetch(struct ehi_slice record)
+{
+    enum { LINE = 64, MOST = 1024 };
+    size_t length = record.length < MOST ? record.length : MOST;
+    for (size_t at = 0; at < length; at += LINE)
+        __builtin_prefetch(record.data + at);
+}
+
+enum { AHEAD = 2 };
+
 /*
  * Applies a request's events. An all-or-nothing request with a refused event after others is
  * TAKEN_BACK: the batch must be folded anew without it. A failure of the machinery is the return.
@@ -89,6 +100,8 @@ static int apply_request(struct ehi_batch *batch, struct ehi_request *request, b
     struct ecshist_error reason = ECSHIST_ERROR_INIT;
     for (size_t i = 0; i < request->count; i++) {
         struct ehi_outcome outcome;
+        if (i + AHEAD < request->count)
+            prefetch(request->records[i + AHEAD]);
         int rc = apply_record(batch, request->records[i], keeps, lenient, &outcome, &reason);
         if (rc != ECSHIST_OK) {
             *failure = reason;
