@@ -521,9 +521,9 @@ static void lead(struct ehi_store *store)
     struct ehi_request *next = store->first;
     store->leading = next != NULL;
     pthread_mutex_unlock(&store->queue_mutex);
-    finish_group(group, rc, &error);
     if (next != NULL)
         wake(&next->turn, TURN_LEAD);
+    finish_group(group, rc, &error);
 }
 
 /* Into the queue. true: nobody leads, so this one does. */
