@@ -62,11 +62,11 @@ static void clear_results(struct ehi_request *request)
 
 enum request_fate { TAKEN, TAKEN_BACK };
 
-/* keeps: the record is its owner's again before the batch is put. */
-static int apply_record(struct ehi_batch *batch, struct ehi_slice record, bool keeps, bool lenient,
+/* copies: into the batch's memory. Then the record can be stamped, and its owner have it back. */
+static int apply_record(struct ehi_batch *batch, struct ehi_slice record, bool copies, bool lenient,
                         struct ehi_outcome *outcome, struct ecshist_error *reason)
 {
-    if (keeps) {
+    if (copies) {
         record = ehi_arena_copy(ehi_batch_arena(batch), record);
         if (record.data == NULL)
             return ehi_fail_memory(reason);
@@ -89,7 +89,7 @@ enum { AHEAD = 2 };
  * Applies a request's events. An all-or-nothing request with a refused event after others is
  * TAKEN_BACK: the batch must be folded anew without it. A failure of the machinery is the return.
  */
-static int apply_request(struct ehi_batch *batch, struct ehi_request *request, bool keeps,
+static int apply_request(struct ehi_batch *batch, struct ehi_request *request, bool copies,
                          enum request_fate *fate, struct ecshist_error *failure)
 {
     bool lenient = (request->flags & ECSHIST_APPEND_LENIENT) != 0;
@@ -102,7 +102,7 @@ static int apply_request(struct ehi_batch *batch, struct ehi_request *request, b
         struct ehi_outcome outcome;
         if (i + AHEAD < request->count)
             prefetch(request->records[i + AHEAD]);
-        int rc = apply_record(batch, request->records[i], keeps, lenient, &outcome, &reason);
+        int rc = apply_record(batch, request->records[i], copies, lenient, &outcome, &reason);
         if (rc != ECSHIST_OK) {
             *failure = reason;
             return rc;
@@ -151,7 +151,7 @@ static int apply_requests(struct pass *pass, struct ehi_request *group, bool *ta
         if (settled(r))
             continue;
         enum request_fate fate;
-        int rc = apply_request(pass->store->batch, r, pass->hold, &fate, failure);
+        int rc = apply_request(pass->store->batch, r, true, &fate, failure);
         if (rc != ECSHIST_OK)
             return rc;
         *taken_back = fate == TAKEN_BACK;
@@ -219,36 +219,29 @@ static int apply_group(struct pass *pass, struct ehi_request *group, struct ecsh
 
 /* -- the pipeline ------------------------------------------------------------------------------ */
 
-static int reserve_offsets(struct ehi_store *store, uint32_t count, struct ecshist_error *error)
+static int reserve_frame(struct ehi_store *store, uint32_t count, struct ecshist_error *error)
 {
-    if (count <= store->offset_capacity)
+    if (count <= store->frame_capacity)
         return ECSHIST_OK;
-    uint64_t *offsets = realloc(store->offsets, count * sizeof(*offsets));
-    if (offsets == NULL)
+    struct ehi_framed *frame = realloc(store->frame, count * sizeof(*frame));
+    if (frame == NULL)
         return ehi_fail_memory(error);
-    store->offsets = offsets;
-    store->offset_capacity = count;
+    store->frame = frame;
+    store->frame_capacity = count;
     return ECSHIST_OK;
 }
 
-/* The pass's records, stamped, one behind the other. */
-static int encode_frame(struct ehi_store *store, const struct ehi_batch_record *records,
-                        uint32_t count, struct ecshist_error *error)
+/* The pass's records, stamped: they are copies, in the batch's memory. */
+static void stamp_records(struct ehi_store *store, const struct ehi_batch_record *records,
+                          uint32_t count)
 {
     int64_t now_us = store->now_us(store->now_context);
-    store->payload.length = 0;
-    int rc = reserve_offsets(store, count, error);
-    if (rc != ECSHIST_OK)
-        return rc;
     for (uint32_t i = 0; i < count; i++) {
-        size_t at = store->payload.length;
-        if (ehi_buffer_append(&store->payload, records[i].record.data, records[i].record.length) !=
-            ECSHIST_OK)
-            return ehi_fail_memory(error);
-        ehi_record_stamp(store->payload.data + at, records[i].seq, now_us, records[i].flags,
+        uint8_t *record = (uint8_t *)(uintptr_t)records[i].record.data;
+        ehi_record_stamp(record, records[i].seq, now_us, records[i].flags,
                          ehi_log_seed(store->log));
+        store->frame[i].record = records[i].record;
     }
-    return ECSHIST_OK;
 }
 
 static int write_frame(struct pass *pass, struct ecshist_error *error)
@@ -256,12 +249,13 @@ static int write_frame(struct pass *pass, struct ecshist_error *error)
     struct ehi_store *store = pass->store;
     struct ehi_batch_record *records = ehi_batch_records(store->batch) + pass->first;
     uint32_t count = ehi_batch_count(store->batch) - pass->first;
-    int rc = encode_frame(store, records, count, error);
-    if (rc == ECSHIST_OK)
-        rc = ehi_log_write(store->log, &pass->position, ehi_buffer_slice(&store->payload), count,
-                           records[0].seq, store->offsets, error);
+    int rc = reserve_frame(store, count, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    stamp_records(store, records, count);
+    rc = ehi_log_write(store->log, &pass->position, store->frame, count, records[0].seq, error);
     for (uint32_t i = 0; i < count && rc == ECSHIST_OK; i++)
-        records[i].offset = store->offsets[i];
+        records[i].offset = store->frame[i].offset;
     return rc;
 }
 
@@ -295,6 +289,7 @@ static int commit_batch(struct pass *pass, struct ecshist_error *error)
 static int index_frame(struct pass *pass, struct ecshist_error *error)
 {
     struct ecshist_error flush_error = ECSHIST_ERROR_INIT;
+    ehi_log_begin_flush(pass->store->log, &pass->position);
     int rc = put_batch(pass, error);
     int flushed = ehi_log_flush(pass->store->log, &flush_error);
     if (flushed != ECSHIST_OK) {

@@ -408,8 +408,7 @@ static void store_free(struct ehi_store *store)
     ehi_words_close(store->words);
     ehi_batch_free(store->batch);
     ehi_batch_free(store->handed.batch);
-    ehi_buffer_free(&store->payload);
-    free(store->offsets);
+    free(store->frame);
     pthread_mutex_destroy(&store->flusher.mutex);
     pthread_cond_destroy(&store->flusher.wake);
     pthread_cond_destroy(&store->flusher.done);

@@ -94,9 +94,8 @@ struct ehi_store {
     struct ehi_held held;
     struct ehi_handed handed;
     struct ehi_flusher flusher;
-    struct ehi_buffer payload;
-    uint64_t *offsets; /* of its records in their segment */
-    uint32_t offset_capacity;
+    struct ehi_framed *frame; /* what the leader writes */
+    uint32_t frame_capacity;
 };
 
 /* Each as the function of its name in <ecshist/store.h>. */

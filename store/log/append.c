@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 
 #ifdef ECSHIST_TEST_HOOKS
 void (*ehi_log_test_after_flush)(void);
@@ -62,20 +63,41 @@ static int open_for_writing(struct ehi_log *log, uint64_t segment, struct ecshis
     return ECSHIST_OK;
 }
 
+static int not_in_order(const struct ehi_position *position, struct ecshist_error *error)
+{
+    return ehi_fail(error, ECSHIST_MISUSE, "the records do not follow one another from seq %llu",
+                    EHI_NAME_OF(position->next_seq));
+}
+
+static int check_records(const struct ehi_position *position, const struct ehi_framed *records,
+                         uint32_t count, uint64_t first_seq, struct ecshist_error *error)
+{
+    uint64_t bytes = 0;
+    bool follow = count != 0 && first_seq == position->next_seq;
+    for (uint32_t i = 0; i < count && follow; i++) {
+        struct ehi_slice rest = records[i].record;
+        struct ehi_stored stored;
+        bytes += rest.length;
+        follow = ehi_stored_next(&rest, false, &stored) && rest.length == 0 &&
+                 stored.seq == first_seq + i;
+    }
+    if (!follow)
+        return not_in_order(position, error);
+    if (bytes > EHI_FRAME_MAX_PAYLOAD)
+        return ehi_fail(error, ECSHIST_LIMIT, "%llu bytes are more than one append may have",
+                        EHI_NAME_OF(bytes));
+    return ECSHIST_OK;
+}
+
 static int check_append(struct ehi_log *log, const struct ehi_position *position,
-                        struct ehi_slice records, uint32_t count, uint64_t first_seq,
+                        const struct ehi_framed *records, uint32_t count, uint64_t first_seq,
                         struct ecshist_error *error)
 {
-    if (records.length > EHI_FRAME_MAX_PAYLOAD)
-        return ehi_fail(error, ECSHIST_LIMIT, "%zu bytes are more than one append may have",
-                        records.length);
-    struct ehi_frame frame = {.payload = records, .record_count = count, .first_seq = first_seq};
-    if (count == 0 || first_seq != position->next_seq || !ehi_frame_adds_up(&frame))
-        return ehi_fail(error, ECSHIST_MISUSE,
-                        "the records do not follow one another from seq %llu",
-                        EHI_NAME_OF(position->next_seq));
     bool at_end;
-    int rc = ehi_log_look_for_end(log, position, &at_end, error);
+    int rc = check_records(position, records, count, first_seq, error);
+    if (rc != ECSHIST_OK)
+        return rc;
+    rc = ehi_log_look_for_end(log, position, &at_end, error);
     if (rc == ECSHIST_NOT_FOUND || (rc == ECSHIST_OK && !at_end))
         rc = ehi_fail(error, ECSHIST_MISUSE, "seq %llu is not the log's tail any more",
                       EHI_NAME_OF(position->next_seq));
@@ -84,17 +106,14 @@ static int check_append(struct ehi_log *log, const struct ehi_position *position
 
 /* The records behind the frame's header, as the segment takes them. */
 static int fill_records(struct ehi_log *log, const struct ehi_view *view, uint64_t frame_offset,
-                        struct ehi_slice records, uint64_t *offsets)
+                        struct ehi_framed *records, uint32_t count)
 {
-    struct ehi_slice rest = records;
-    struct ehi_stored record;
-    for (size_t i = 0; ehi_stored_next(&rest, false, &record); i++) {
-        if (offsets != NULL)
-            offsets[i] = frame_offset + log->buffer.length;
-        int rc = view->compressed
-                     ? ehi_record_compress(log->compressor, view->map, frame_offset, record.bytes,
-                                           &log->buffer)
-                     : ehi_buffer_append(&log->buffer, record.bytes.data, record.bytes.length);
+    for (uint32_t i = 0; i < count; i++) {
+        struct ehi_slice record = records[i].record;
+        records[i].offset = frame_offset + log->buffer.length;
+        int rc = view->compressed ? ehi_record_compress(log->compressor, view->map, frame_offset,
+                                                        record, &log->buffer)
+                                  : ehi_buffer_append(&log->buffer, record.data, record.length);
         if (rc != ECSHIST_OK)
             return rc;
     }
@@ -102,8 +121,7 @@ static int fill_records(struct ehi_log *log, const struct ehi_view *view, uint64
 }
 
 static int fill_buffer(struct ehi_log *log, const struct ehi_view *view, uint64_t frame_offset,
-                       struct ehi_slice records, uint32_t count, uint64_t first_seq,
-                       uint64_t *offsets)
+                       struct ehi_framed *records, uint32_t count, uint64_t first_seq)
 {
     struct ehi_buffer *buffer = &log->buffer;
     buffer->length = 0;
@@ -113,7 +131,7 @@ static int fill_buffer(struct ehi_log *log, const struct ehi_view *view, uint64_
     if (rc == ECSHIST_OK)
         rc = ehi_buffer_append_zeros(buffer, EHI_FRAME_HEADER_BYTES);
     if (rc == ECSHIST_OK)
-        rc = fill_records(log, view, frame_offset, records, offsets);
+        rc = fill_records(log, view, frame_offset, records, count);
     if (rc == ECSHIST_OK)
         rc = ehi_buffer_append_zeros(buffer, ehi_align8(buffer->length) - buffer->length);
     if (rc != ECSHIST_OK)
@@ -167,8 +185,6 @@ static int write_frame(struct ehi_log *log, const struct ehi_position *position,
         return ehi_fail_errno(error, ECSHIST_OUTCOME_UNKNOWN,
                               "a write to the log failed: the append may or may not be durable");
     }
-    /* The disk may begin; ehi_log_flush waits for it. */
-    ehi_sys_begin_flush(log->write_fd, position->offset, log->buffer.length);
     return ECSHIST_OK;
 }
 
@@ -210,9 +226,8 @@ static int begin_next(struct ehi_log *log, struct ehi_position *position, uint64
     return open_for_writing(log, first, error);
 }
 
-int ehi_log_write(struct ehi_log *log, struct ehi_position *position, struct ehi_slice records,
-                  uint32_t count, uint64_t first_seq, uint64_t *offsets,
-                  struct ecshist_error *error)
+int ehi_log_write(struct ehi_log *log, struct ehi_position *position, struct ehi_framed *records,
+                  uint32_t count, uint64_t first_seq, struct ecshist_error *error)
 {
     struct ehi_view view;
     bool next = false;
@@ -226,7 +241,7 @@ int ehi_log_write(struct ehi_log *log, struct ehi_position *position, struct ehi
     if (rc == ECSHIST_OK)
         rc = ehi_view_get(log, position->segment, position->offset, &view, error);
     if (rc == ECSHIST_OK &&
-        fill_buffer(log, &view, position->offset, records, count, first_seq, offsets) != ECSHIST_OK)
+        fill_buffer(log, &view, position->offset, records, count, first_seq) != ECSHIST_OK)
         rc = ehi_fail_memory(error);
     if (rc == ECSHIST_OK)
         rc = write_frame(log, position, error);
@@ -237,6 +252,12 @@ int ehi_log_write(struct ehi_log *log, struct ehi_position *position, struct ehi
     position->offset += log->buffer.length;
     position->next_seq += count;
     return ECSHIST_OK;
+}
+
+void ehi_log_begin_flush(const struct ehi_log *log, const struct ehi_position *position)
+{
+    ehi_sys_begin_flush(log->write_fd, position->frame_offset,
+                        position->offset - position->frame_offset);
 }
 
 int ehi_log_flush(struct ehi_log *log, struct ecshist_error *error)
@@ -251,11 +272,33 @@ int ehi_log_flush(struct ehi_log *log, struct ecshist_error *error)
     return ECSHIST_OK;
 }
 
+/* One behind the other, each for itself. false: they are not so many. */
+static bool part(struct ehi_slice records, uint32_t count, struct ehi_framed *out)
+{
+    struct ehi_stored stored;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!ehi_stored_next(&records, false, &stored))
+            return false;
+        out[i].record = stored.bytes;
+    }
+    return count != 0 && records.length == 0;
+}
+
 int ehi_log_append(struct ehi_log *log, struct ehi_position *position, struct ehi_slice records,
                    uint32_t count, uint64_t first_seq, uint64_t *offsets,
                    struct ecshist_error *error)
 {
-    int rc = ehi_log_write(log, position, records, count, first_seq, offsets, error);
+    if (count > records.length / EHI_RECORD_HEADER_BYTES)
+        return not_in_order(position, error);
+    struct ehi_framed *framed = calloc(count != 0 ? count : 1, sizeof(*framed));
+    if (framed == NULL)
+        return ehi_fail_memory(error);
+    int rc = part(records, count, framed)
+                 ? ehi_log_write(log, position, framed, count, first_seq, error)
+                 : not_in_order(position, error);
+    for (uint32_t i = 0; i < count && rc == ECSHIST_OK && offsets != NULL; i++)
+        offsets[i] = framed[i].offset;
+    free(framed);
     return rc == ECSHIST_OK ? ehi_log_flush(log, error) : rc;
 }
 

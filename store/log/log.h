@@ -110,18 +110,24 @@ int ehi_log_settle(struct ehi_log *log, const struct ehi_position *tail,
  * (fdatasync). Zero-fills ahead; seals and begins a new segment before, where the segment is full.
  * Moves *position (also when it fails after sealing). offsets (may be NULL): where in the segment each record stands. IO where nothing of the frame was written,
  * OUTCOME_UNKNOWN where a write or flush of it failed, LIMIT, MISUSE (not at the tail, or seqs that
- * do not follow), DAMAGED (found when sealing).
+ * do not follow), DAMAGED (found when sealing), NO_MEMORY.
  */
 int ehi_log_append(struct ehi_log *log, struct ehi_position *position, struct ehi_slice records,
                    uint32_t count, uint64_t first_seq, uint64_t *offsets,
                    struct ecshist_error *error) ECSHIST_CHECKED;
+/* A stamped record of a frame, and where in the segment it stands once that is written. */
+struct ehi_framed {
+    struct ehi_slice record;
+    uint64_t offset;
+};
 /*
  * The two halves of it: ehi_log_write returns when the frame is written, and it is durable once ehi_log_flush has returned OK.
- * Nothing else is done with the log between them, and nobody is told of the frame.
+ * Nothing else is done with the log between them, and nobody is told of the frame. Who has something else to do until then calls
+ * ehi_log_begin_flush before: the disk begins.
  */
-int ehi_log_write(struct ehi_log *log, struct ehi_position *position, struct ehi_slice records,
-                  uint32_t count, uint64_t first_seq, uint64_t *offsets,
-                  struct ecshist_error *error) ECSHIST_CHECKED;
+int ehi_log_write(struct ehi_log *log, struct ehi_position *position, struct ehi_framed *records,
+                  uint32_t count, uint64_t first_seq, struct ecshist_error *error) ECSHIST_CHECKED;
+void ehi_log_begin_flush(const struct ehi_log *log, const struct ehi_position *position);
 int ehi_log_flush(struct ehi_log *log, struct ecshist_error *error) ECSHIST_CHECKED;
 /*
  * Under the lock, at the tail: seals the newest segment and begins the next, where there is a frame in
