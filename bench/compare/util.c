@@ -150,8 +150,29 @@ struct tree_size tree_size(const char *path)
     return sum;
 }
 
+static uint64_t cpu_ns(void)
+{
+    struct timespec used;
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+}
+
+/* Until the threads that engines have for later do nothing for a moment. */
+static void wait_for_threads(void)
+{
+    enum { MOMENT_NS = 10000000, QUIET_NS = 1000000, MOST_MOMENTS = 1000 };
+    static const struct timespec moment = {0, MOMENT_NS};
+    for (int i = 0; i < MOST_MOMENTS; i++) {
+        uint64_t from = cpu_ns();
+        (void)nanosleep(&moment, NULL);
+        if (cpu_ns() - from < QUIET_NS)
+            return;
+    }
+}
+
 void settle(void)
 {
+    wait_for_threads();
     int fd = open(work, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || syncfs(fd) != 0 || close(fd) != 0)
         fail("%s: %s", work, strerror(errno));
