@@ -10,9 +10,11 @@
 #include "support/store_dir.h"
 
 #include <criterion/criterion.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -26,6 +28,8 @@ static void set_up(void)
     path = store_dir_path(dir, "store");
 #ifdef ECSHIST_TEST_HOOKS
     ehi_behind_test_hold_us = 100000000;
+    ehi_behind_test_hold_events = 0;
+    ehi_behind_test_put_fails = false;
 #endif
 }
 
@@ -74,15 +78,30 @@ static uint64_t counted(ecshist_store *store)
     return stat.event_count;
 }
 
-/* The views are those of a rebuild. */
-static void check_whole(ecshist_store *store)
+static bool show_finding(void *context, const struct ecshist_finding *finding)
+{
+    (void)context;
+    fprintf(stderr, "%s: %s\n", finding->invariant, finding->text);
+    return true;
+}
+
+/* The index has nothing that verify would find, and the views are those of a rebuild. */
+static void check_whole_at(ecshist_store *store, const char *where)
 {
     char *before = hold_all(store);
+    struct ecshist_verify_result result = ECSHIST_VERIFY_RESULT_INIT;
+    cr_assert_eq(ecshist_verify(where, NULL, show_finding, NULL, &result, NULL), ECSHIST_OK);
+    cr_assert_eq(result.finding_count, 0);
     cr_assert_eq(ecshist_rebuild_index(store, NULL, NULL, NULL), ECSHIST_OK);
     char *after = hold_all(store);
     cr_assert_str_eq(before, after);
     free(before);
     free(after);
+}
+
+static void check_whole(ecshist_store *store)
+{
+    check_whole_at(store, path);
 }
 
 #ifdef ECSHIST_TEST_HOOKS
@@ -280,6 +299,158 @@ Test(behind, a_damaged_index_is_not_copied)
     free(file);
 }
 
+/* -- handing over ------------------------------------------------------------------------------ */
+
+/* What is handed over and what is held behind it: in each of the two, and in the index, an event is found again. */
+Test(behind, duplicates_of_what_was_handed_over)
+{
+    enum { EVENTS = 700 };
+    ehi_behind_test_hold_events = 100;
+    ecshist_store *store = store_dir_open(path);
+    struct ecshist_append_result result = ECSHIST_APPEND_RESULT_INIT;
+    must_append(store, 0, 1);
+    for (unsigned i = 0; i < EVENTS; i++) {
+        cr_assert_eq(store_append(store, 0, &result,
+                                  "{\"type\":\"tasks-updated\",\"id\":\"u%u\",\"time\":%"
+                                  "u," OF_DEPLOYMENT("d0") ",\"serviceRevisions\":[{\"arn\":"
+                                                           "\"" TEST_REVISION_ARN(
+                                                               "r1") "\",\"runningTaskCount\":%u}]"
+                                                                     "}",
+                                  i, 2000 + i, i),
+                     ECSHIST_OK);
+        cr_assert_eq(result.seq, i + 2);
+        unsigned again = i * 7919 % (i + 1);
+        for (unsigned k = again; k <= i; k += i - again + (i == again)) {
+            cr_assert_eq(
+                store_append(store, 0, &result,
+                             "{\"type\":\"tasks-updated\",\"id\":\"u%u\",\"time\":%"
+                             "u," OF_DEPLOYMENT("d0") ",\"serviceRevisions\":[{\"arn\":"
+                                                      "\"" TEST_REVISION_ARN(
+                                                          "r1") "\",\"runningTaskCount\":%u}]}",
+                             k, 2000 + k, k),
+                ECSHIST_OK);
+            cr_assert_eq(result.outcome, ECSHIST_OUTCOME_DUPLICATE);
+            cr_assert_eq(result.seq, k + 2);
+        }
+    }
+    for (unsigned i = 0; i < EVENTS; i++) {
+        cr_assert_eq(store_append(store, 0, &result,
+                                  "{\"type\":\"tasks-updated\",\"id\":\"u%u\",\"time\":%"
+                                  "u," OF_DEPLOYMENT("d0") ",\"serviceRevisions\":[{\"arn\":"
+                                                           "\"" TEST_REVISION_ARN(
+                                                               "r1") "\",\"runningTaskCount\":9999}"
+                                                                     "]}",
+                                  i, 2000 + i),
+                     ECSHIST_CONFLICT, "event %u", i);
+    }
+    check_whole(store);
+    ecshist_close(store);
+}
+
+static void append_both(ecshist_store *held_one, ecshist_store *plain_one, json_t *event)
+{
+    struct ecshist_append_result a = ECSHIST_APPEND_RESULT_INIT, b = ECSHIST_APPEND_RESULT_INIT;
+    char *text = json_dumps(event, JSON_COMPACT);
+    unsigned flags = strlen(text) % 8 == 0 ? ECSHIST_APPEND_LENIENT : 0;
+    int code = store_append(held_one, flags, &a, "%s", text);
+    cr_assert_eq(store_append(plain_one, flags, &b, "%s", text), code, "%s", text);
+    cr_assert(a.outcome == b.outcome && a.seq == b.seq && a.code == b.code, "%s", text);
+    cr_assert_str_eq(a.reason, b.reason);
+    free(text);
+    json_decref(event);
+}
+
+static int64_t a_moment(void *context)
+{
+    (void)context;
+    return INT64_C(1700000000000000);
+}
+
+/* So that what two stores hold can be compared. */
+static ecshist_store *open_at_a_moment(const char *where)
+{
+    struct ecshist_open_options options = ECSHIST_OPEN_OPTIONS_INIT;
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    ecshist_store *store = NULL;
+    options.flags = ECSHIST_OPEN_CREATE;
+    options.segment_bytes = store_dir_segment_bytes;
+    options.now_us = a_moment;
+    store_must(ecshist_open(where, &options, &store, &error), "open", &error);
+    return store;
+}
+
+/* Whatever comes, in whatever order: as if each event were put before the next is folded. */
+Test(behind, handing_over_changes_nothing)
+{
+    enum { SEEDS = 12, EVENTS = 600 };
+    for (unsigned seed = 1; seed <= SEEDS; seed++) {
+        char *other = store_dir_path(dir, "other");
+        ehi_behind_test_hold_events = 1 + seed * seed / 2;
+        ecshist_store *held_one = open_at_a_moment(path), *plain_one = open_at_a_moment(other);
+        struct random_events events;
+        random_events_start(&events, seed);
+        for (unsigned i = 0; i < EVENTS; i++)
+            append_both(held_one, plain_one, random_events_next(&events));
+        random_events_end(&events);
+        /* The first line has the store's id. */
+        char *a = hold_all(held_one), *b = hold_all(plain_one);
+        cr_assert_str_eq(strchr(a, '\n'), strchr(b, '\n'), "seed %u", seed);
+        free(a);
+        free(b);
+        check_whole(held_one);
+        ecshist_close(held_one);
+        ecshist_close(plain_one);
+        store_dir_unlink(path);
+        store_dir_unlink(other);
+        free(other);
+    }
+}
+
+/* What cannot be put is folded again from the log, with all that came behind it. */
+Test(behind, what_was_handed_over_cannot_be_put)
+{
+    ehi_behind_test_hold_events = 10;
+    ecshist_store *store = store_dir_open(path);
+    must_append(store, 0, 5);
+    ehi_behind_test_put_fails = true;
+    must_append(store, 5, 200);
+    ehi_behind_test_put_fails = false;
+    must_append(store, 200, 205);
+    struct ecshist_append_result result = ECSHIST_APPEND_RESULT_INIT;
+    for (unsigned i = 0; i < 205; i += 17) {
+        cr_assert_eq(append(store, i, &result), ECSHIST_OK);
+        cr_assert_eq(result.outcome, ECSHIST_OUTCOME_DUPLICATE);
+        cr_assert_eq(result.seq, i + 1);
+    }
+    ehi_behind_test_put_fails = true;
+    must_append(store, 205, 230);
+    cr_assert_eq(counted(store), 230, "readers have it folded from the log");
+    must_append(store, 230, 260);
+    ecshist_close(store);
+    ehi_behind_test_put_fails = false;
+    store = store_dir_open(path);
+    cr_assert_eq(counted(store), 260);
+    check_whole(store);
+    ecshist_close(store);
+}
+
+/* Closed at any moment, with something handed over or not. */
+Test(behind, closed_while_it_is_put)
+{
+    ehi_behind_test_hold_events = 3;
+    unsigned made = 0;
+    for (unsigned i = 1; i <= 40; i++) {
+        ecshist_store *store = store_dir_open(path);
+        must_append(store, made, made + i % 9);
+        made += i % 9;
+        ecshist_close(store);
+    }
+    ecshist_store *store = store_dir_open(path);
+    cr_assert_eq(counted(store), made);
+    check_whole(store);
+    ecshist_close(store);
+}
+
 /* -- several processes ------------------------------------------------------------------------- */
 
 struct pipes {
@@ -410,6 +581,32 @@ Test(behind, two_writers_in_turns)
     }
     join(child, &pipes, 0);
     cr_assert_eq(counted(store), 200);
+    check_whole(store);
+    ecshist_close(store);
+}
+
+/* The other one commits what this one has handed over, or is about to put. */
+Test(behind, another_process_is_faster)
+{
+    ehi_behind_test_hold_events = 2;
+    ecshist_store *store = store_dir_open(path);
+    ecshist_close(store);
+    struct pipes pipes;
+    pid_t child = fork_with(&pipes, append_when_told);
+    store = store_dir_open(path);
+    struct ecshist_append_result result = ECSHIST_APPEND_RESULT_INIT;
+    uint64_t seq = 0;
+    for (unsigned i = 0; i < 60; i++) {
+        for (unsigned k = 0; k < 5; k++) {
+            cr_assert_eq(append(store, 10000 + i * 5 + k, &result), ECSHIST_OK);
+            cr_assert_eq(result.seq, ++seq);
+        }
+        tell(pipes.there[1], i % 4);
+        (void)hear(pipes.back[0]);
+        seq += i % 4;
+    }
+    join(child, &pipes, 0);
+    cr_assert_eq(counted(store), seq);
     check_whole(store);
     ecshist_close(store);
 }

@@ -39,4 +39,9 @@ int api_event_init(struct ecshist_event *event, struct ehi_slice record, struct 
 int api_write_value(const struct ehi_value *value, const struct ehi_json_style *style,
                     char **out_json, size_t *out_length, struct ecshist_error *error);
 
+#ifdef ECSHIST_TEST_HOOKS
+/* A cursor's thread (fold/ahead.h) is begun before the first event, or, where this is negative, never. */
+extern int api_test_ahead;
+#endif
+
 #endif

@@ -44,9 +44,15 @@ static void measure_room(struct ehi_store *store)
 
 #ifdef ECSHIST_TEST_HOOKS
 int64_t ehi_behind_test_hold_us;
+unsigned ehi_behind_test_hold_events;
+bool ehi_behind_test_put_fails;
+#define HOOK_PUT_FAILS ehi_behind_test_put_fails
 #define HOOK_HOLD_US ehi_behind_test_hold_us
+#define HOOK_HOLD_EVENTS ehi_behind_test_hold_events
 #else
 #define HOOK_HOLD_US 0
+#define HOOK_HOLD_EVENTS 0
+#define HOOK_PUT_FAILS false
 #endif
 
 /* Clocks of two time namespaces differ: then the moment may lie ahead. */
@@ -75,9 +81,10 @@ static bool fits(const struct ehi_store *store, size_t events, size_t bytes)
     const struct ehi_held *held = &store->held;
     size_t most = held->most_events;
     if (has_events(store)) {
+        size_t usual = HOOK_HOLD_EVENTS != 0 ? HOOK_HOLD_EVENTS : HOLD_EVENTS;
         events += ehi_batch_count(store->batch);
         bytes += ehi_batch_bytes(store->batch);
-        most = most < HOLD_EVENTS ? most : HOLD_EVENTS;
+        most = most < usual ? most : usual;
     }
     return events <= most && bytes <= held->most_bytes;
 }
@@ -137,8 +144,9 @@ static void put_handed(struct ehi_store *store)
     struct ecshist_error error = ECSHIST_ERROR_INIT;
     handed->state = EHI_PUT_RUNS;
     pthread_mutex_unlock(&store->flusher.mutex);
-    uint64_t committed;
-    (void)!put_onto(handed->db, handed->txn_id, handed->batch, &committed, &error);
+    uint64_t committed = 0;
+    if (!HOOK_PUT_FAILS)
+        (void)!put_onto(handed->db, handed->txn_id, handed->batch, &committed, &error);
     pthread_mutex_lock(&store->flusher.mutex);
     handed->committed = committed;
     handed->state = EHI_PUT_DONE;

@@ -50,6 +50,10 @@ void ehi_behind_stop(struct ehi_store *store);
 #ifdef ECSHIST_TEST_HOOKS
 /* Not 0: events are held so long, though readers want them all the time; negative: they never are. */
 extern int64_t ehi_behind_test_hold_us;
+/* Not 0: so many are held before they are handed over. */
+extern unsigned ehi_behind_test_hold_events;
+/* What was handed over cannot be put. */
+extern bool ehi_behind_test_put_fails;
 #endif
 
 #endif

@@ -17,6 +17,12 @@ bool ehi_thread_start(pthread_t *thread, void *(*run)(void *context), void *cont
     return started;
 }
 
+bool ehi_thread_has_room(void)
+{
+    cpu_set_t now;
+    return sched_getaffinity(0, sizeof(now), &now) == 0 && CPU_COUNT(&now) > 1;
+}
+
 void ehi_thread_keep_off(struct ehi_cpus *cpus, int cpu)
 {
     cpu_set_t now;

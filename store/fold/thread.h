@@ -14,6 +14,9 @@
 bool ehi_thread_start(pthread_t *thread, void *(*run)(void *context), void *context)
     ECSHIST_CHECKED;
 
+/* There is a second CPU that this process may use. */
+bool ehi_thread_has_room(void);
+
 /* Where such a thread may run. All zero at first. */
 struct ehi_cpus {
     cpu_set_t allowed, set;
