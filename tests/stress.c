@@ -1,8 +1,11 @@
 /*
  * Threads that append and ask at the same time on one handle: stress [SECONDS]. No test framework,
  * so that it can be built with -fsanitize=thread too, as scripts/tsan does. A second process appends and reads
- * the same store meanwhile. The log is folded in parts so small that each rebuild, and many a catching up, has its second thread.
+ * the same store meanwhile. The log is folded in parts so small that each rebuild, and many a catching up, has its second thread; held
+ * events are handed over by the dozen; a cursor has its thread from the first event on.
  */
+#include "api/internal.h"
+#include "fold/behind.h"
 #include "fold/store.h"
 #include "support/hold.h"
 #include "support/store_dir.h"
@@ -18,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { APPENDERS = 3, THREADS = 8, BATCH = 8, FOLLOWER = 5, PART_EVENTS = 40 };
+enum { APPENDERS = 3, THREADS = 8, BATCH = 8, FOLLOWER = 5, PART_EVENTS = 40, HOLD_EVENTS = 12 };
 
 struct shared {
     const char *path;
@@ -419,6 +422,8 @@ int main(int argc, char **argv)
     unsigned seconds = argc > 1 ? (unsigned)atoi(argv[1]) : 3;
     char *dir = store_dir_new(), *path = store_dir_path(dir, "store");
     ehi_replay_test_events = PART_EVENTS;
+    ehi_behind_test_hold_events = HOLD_EVENTS;
+    api_test_ahead = 1;
     struct other other = start_other(path);
     struct shared shared = {.path = path, .store = open_roomy(path)};
     struct worker workers[THREADS] = {0};

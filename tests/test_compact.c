@@ -1,6 +1,7 @@
 /*
  * Retention through the public API, rule by rule; and what others who have the store open see of it.
  */
+#include "api/internal.h"
 #include "support/hold.h"
 #include "support/store_dir.h"
 
@@ -451,9 +452,10 @@ Test(compact, a_page_later_the_token_is_still_right)
     free(token);
 }
 
-/* Seqs that a cursor gives from the start, as text. */
-static char *seqs(void)
+/* Seqs that a cursor gives from the start, as text. ahead: as api_test_ahead says. */
+static char *seqs_by(int ahead)
 {
+    api_test_ahead = ahead;
     struct ecshist_error error = ECSHIST_ERROR_INIT;
     ecshist_cursor *cursor = NULL;
     const ecshist_event *event = NULL;
@@ -471,6 +473,15 @@ static char *seqs(void)
     ecshist_cursor_close(cursor);
     fclose(out);
     return text;
+}
+
+/* The same whether a thread reads ahead or none does. */
+static char *seqs(void)
+{
+    char *alone = seqs_by(-1), *ahead = seqs_by(1);
+    cr_assert_str_eq(alone, ahead);
+    free(ahead);
+    return alone;
 }
 
 static bool stop_before_cleaning(void *context, uint64_t done, uint64_t total)
