@@ -90,6 +90,7 @@ int world_open(struct world *w, unsigned flags, ecshist_store **out, struct ecsh
     struct ecshist_open_options options = ECSHIST_OPEN_OPTIONS_INIT;
 #ifdef ECSHIST_TEST_HOOKS
     ehi_behind_test_hold_us = w->scenario != NULL && w->scenario->holds ? INT64_C(1000000000) : -1;
+    ehi_behind_test_hold_events = 0;
 #endif
     options.flags = flags;
     options.segment_bytes = ECSHIST_MIN_SEGMENT_BYTES;
@@ -338,6 +339,13 @@ static void prepare_last(struct world *w)
     prepare_one_more(w);
     ehi_behind_test_hold_us = -1;
 }
+
+/* The append hands over what is held, and is held behind it. Whose call fails, its or the other thread's, is not the same each time. */
+static void prepare_handing_over(struct world *w)
+{
+    prepare_one_more(w);
+    ehi_behind_test_hold_events = 1;
+}
 #endif
 
 /* A frame for which no zeros are written ahead. */
@@ -440,6 +448,24 @@ static int run_append(struct world *w, struct ecshist_error *error)
     return ecshist_append(w->store, (const ecshist_event *const *)w->events, w->event_count,
                           &options, w->results, error);
 }
+
+#ifdef ECSHIST_TEST_HOOKS
+/* Whoever asks waits until it is put, or was not: no thread is at it any more when the faults end. */
+static int run_append_and_ask(struct world *w, struct ecshist_error *error)
+{
+    ecshist_snapshot *snapshot = NULL;
+    int rc = run_append(w, error);
+    if (rc == ECSHIST_OK && ecshist_snapshot_open(w->store, &snapshot, NULL) == ECSHIST_OK)
+        ecshist_snapshot_close(snapshot);
+    return rc;
+}
+
+static int run_append_and_close(struct world *w, struct ecshist_error *error)
+{
+    int rc = run_append(w, error);
+    return rc == ECSHIST_OK ? run_close(w, error) : rc;
+}
+#endif
 
 static int run_dry(struct world *w, struct ecshist_error *error)
 {
@@ -808,6 +834,18 @@ const struct scenario scenarios[] = {
      .base = "small",
      .prepare = prepare_last,
      .run = run_append,
+     .appends = true,
+     .holds = true},
+    {.name = "append-1-hands-over",
+     .base = "small",
+     .prepare = prepare_handing_over,
+     .run = run_append_and_ask,
+     .appends = true,
+     .holds = true},
+    {.name = "close-handed-over",
+     .base = "small",
+     .prepare = prepare_handing_over,
+     .run = run_append_and_close,
      .appends = true,
      .holds = true},
 #endif
