@@ -102,7 +102,7 @@ static void add_lap(const char *row, const struct side *side, struct lap *lap, s
  */
 static void one_round(struct bench *b, const char *row, unsigned round, size_t count, size_t batch)
 {
-    size_t calls = (count + batch - 1) / batch, block = batch == 1 ? 2000 : 50000;
+    size_t calls = (count + batch - 1) / batch, block = batch == 1 ? 2000 : 100000;
     struct item *items = history_slice(&b->history, count, true, true);
     struct lap laps[MOST_ENGINES] = {{NULL, 0}};
     for (size_t i = 0; i < b->side_count; i++)
