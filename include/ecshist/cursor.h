@@ -11,7 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A place in the log. Opaque; ecshist_cursor_close. One thread at a time. */
+/*
+ * A place in the log. Opaque; ecshist_cursor_close. One thread at a time. One that has given 4,096 events and has 8,192 before it has a
+ * thread of the library's read ahead, which takes no signals, until it reaches the end that there was, or is closed.
+ */
 typedef struct ecshist_cursor ecshist_cursor;
 
 /* Where and how an event lies in the log, for those who debug a store. */

@@ -8,7 +8,7 @@
 #include <time.h>
 
 /* So many events are held at the most, of so much of the batch's memory, and so long: then the next append hands them over. */
-enum { HOLD_EVENTS = 2048, HOLD_BYTES = 8 << 20, HOLD_US = 200000 };
+enum { HOLD_EVENTS = 4096, HOLD_BYTES = 8 << 20, HOLD_US = 200000 };
 /* One append of more than that is held by itself, up to so many. */
 enum { HOLD_AT_ONCE = 16384 };
 /* No append has come so long after HOLD_US: the flusher puts them. */
