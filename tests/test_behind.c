@@ -10,11 +10,14 @@
 #include "support/store_dir.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -432,6 +435,54 @@ Test(behind, what_was_handed_over_cannot_be_put)
     cr_assert_eq(counted(store), 260);
     check_whole(store);
     ecshist_close(store);
+}
+
+/* What changes nothing takes no memory that is not given back. */
+Test(behind, duplicates_only)
+{
+    ehi_behind_test_hold_events =
+        60; /* the first duplicate finds them too many, and an empty batch */
+    ecshist_store *store = store_dir_open(path);
+    must_append(store, 0, 60);
+    size_t most = 0;
+    for (unsigned i = 0; i < 3000; i++) {
+        must_append(store, i % 60, i % 60 + 1);
+        cr_assert_eq(ehi_store_lock((struct ehi_store *)store, NULL), ECSHIST_OK);
+        size_t bytes = ehi_batch_bytes(((struct ehi_store *)store)->batch);
+        most = bytes > most ? bytes : most;
+        ehi_store_unlock((struct ehi_store *)store);
+    }
+    cr_assert_lt(most, 400000, "%zu", most);
+    cr_assert_eq(counted(store), 60);
+    check_whole(store);
+    ecshist_close(store);
+}
+
+static void *unlock_later(void *context)
+{
+    pause_ms(300);
+    cr_assert_eq(flock(*(int *)context, LOCK_UN), 0);
+    return NULL;
+}
+
+/* As another process would that is in the middle of putting what it has handed over. */
+Test(behind, somebody_else_is_putting)
+{
+    char *file = store_dir_path(path, "acknowledged");
+    ehi_behind_test_hold_events = 10;
+    ecshist_store *store = store_dir_open(path);
+    int fd = open(file, O_RDWR | O_CLOEXEC);
+    cr_assert_eq(flock(fd, LOCK_EX), 0);
+    must_append(store, 0, 100);
+    pthread_t thread;
+    cr_assert_eq(pthread_create(&thread, NULL, unlock_later, &fd), 0);
+    cr_assert_eq(counted(store), 100, "once he has done");
+    pthread_join(thread, NULL);
+    must_append(store, 100, 150);
+    check_whole(store);
+    ecshist_close(store);
+    close(fd);
+    free(file);
 }
 
 /* Closed at any moment, with something handed over or not. */

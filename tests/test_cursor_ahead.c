@@ -1,5 +1,6 @@
 /* A cursor that has a thread read the log ahead gives what one gives that has none: events, their places, errors, and the end. */
 #include "api/internal.h"
+#include "log/log.h"
 #include "support/random_events.h"
 #include "support/store_dir.h"
 
@@ -194,6 +195,39 @@ Test(ahead, of_a_log_that_grows)
     cr_assert_eq(given.count, made);
     cr_assert_eq(given.last_seq, made);
     ecshist_cursor_close(cursor);
+    random_events_end(&random);
+}
+
+static ecshist_cursor *looking;
+static struct given seen;
+
+static void look_while_it_is_flushed(void)
+{
+    if (looking != NULL)
+        read_on(&seen, looking, UINT64_MAX);
+}
+
+/* It is in the log, and durable, but nobody was told yet: it could as well be about to fail. */
+Test(ahead, of_an_event_that_is_not_acknowledged)
+{
+    struct random_events random;
+    random_events_start(&random, 12);
+    append_events(&random, 3000);
+    uint64_t before = made;
+    seen = (struct given){.hash = 1};
+    api_test_ahead = ALWAYS;
+    looking = open_at(1);
+    ehi_log_test_after_flush = look_while_it_is_flushed;
+    store_must_append(store, "{\"type\":\"deployment-created\",\"time\":1," OF_DEPLOYMENT(
+                                 "late") "," TO_REVISION("r1") "}");
+    ehi_log_test_after_flush = NULL;
+    cr_assert_eq(seen.code, ECSHIST_END, "%d", seen.code);
+    cr_assert_eq(seen.count, before);
+    seen.code = ECSHIST_OK;
+    read_on(&seen, looking, UINT64_MAX);
+    cr_assert_eq(seen.count, before + 1);
+    ecshist_cursor_close(looking);
+    looking = NULL;
     random_events_end(&random);
 }
 

@@ -156,6 +156,7 @@ static void stop_reading_ahead(struct ecshist_cursor *cursor)
     cursor->given_frame = &cursor->kept_frame;
     ehi_ahead_stop(cursor->ahead);
     cursor->ahead = NULL;
+    cursor->read = 0;
 }
 
 /* false: from here the cursor reads by itself. */
@@ -172,6 +173,9 @@ static bool next_ahead(struct ecshist_cursor *cursor, struct ehi_slice *record)
     *record = next->record;
     cursor->stored = next->stored;
     cursor->next_frame = next->frame;
+    /* The frame of the one given before is not there any more. */
+    cursor->given = EHI_SLICE_EMPTY;
+    cursor->given_frame = NULL;
     return true;
 }
 
@@ -313,8 +317,6 @@ ECSHIST_API void ecshist_cursor_close(ecshist_cursor *cursor)
     if (api_check_process(cursor->store, NULL) == ECSHIST_OK) {
         ehi_ahead_stop(cursor->ahead);
         ehi_log_leave(cursor->store->log);
-    } else {
-        ehi_ahead_forked(cursor->ahead);
     }
     ehi_arena_free(&cursor->arena);
     free(cursor);

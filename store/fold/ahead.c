@@ -44,6 +44,9 @@ static bool next_frame(struct ehi_ahead *a)
 {
     struct ehi_place next = a->place;
     enum ehi_verdict verdict;
+    /* Behind what is visible a frame may stand that is not durable yet: it is not looked at. */
+    if (next.position.next_seq > a->last_seq)
+        return false;
     if (ehi_log_next(a->log, &next.position, &next.frame, &verdict, NULL) != ECSHIST_OK ||
         verdict != EHI_FRAME || may_have_expired(a, &next.frame))
         return false;
@@ -139,6 +142,16 @@ static void *read_ahead(void *context)
 
 /* -- the reader ---------------------------------------------------------------------------------- */
 
+static void free_ahead(struct ehi_ahead *a)
+{
+    pthread_mutex_destroy(&a->mutex);
+    pthread_cond_destroy(&a->more);
+    pthread_cond_destroy(&a->room);
+    for (int i = 0; i < BLOCKS; i++)
+        ehi_arena_free(&a->blocks[i].arena);
+    free(a);
+}
+
 struct ehi_ahead *ehi_ahead_start(struct ehi_log *log, const struct ehi_place *place,
                                   uint64_t last_seq, uint64_t expired_seq)
 {
@@ -155,7 +168,7 @@ struct ehi_ahead *ehi_ahead_start(struct ehi_log *log, const struct ehi_place *p
     pthread_cond_init(&a->room, NULL);
     if (ehi_thread_start(&a->thread, read_ahead, a))
         return a;
-    ehi_ahead_forked(a);
+    free_ahead(a);
     return NULL;
 }
 
@@ -209,17 +222,5 @@ void ehi_ahead_stop(struct ehi_ahead *a)
     pthread_cond_signal(&a->room);
     pthread_mutex_unlock(&a->mutex);
     (void)pthread_join(a->thread, NULL);
-    pthread_mutex_destroy(&a->mutex);
-    pthread_cond_destroy(&a->more);
-    pthread_cond_destroy(&a->room);
-    ehi_ahead_forked(a);
-}
-
-void ehi_ahead_forked(struct ehi_ahead *a)
-{
-    if (a == NULL)
-        return;
-    for (int i = 0; i < BLOCKS; i++)
-        ehi_arena_free(&a->blocks[i].arena);
-    free(a);
+    free_ahead(a);
 }

@@ -30,9 +30,10 @@ struct ehi_ahead *ehi_ahead_start(struct ehi_log *log, const struct ehi_place *p
                                   uint64_t last_seq, uint64_t expired_seq);
 /* The next record: until the next call. NULL: there is none, and *place is where to go on. */
 const struct ehi_ahead_record *ehi_ahead_next(struct ehi_ahead *ahead, struct ehi_place *place);
-/* Takes NULL. */
+/*
+ * Takes NULL. Not in a forked child: that has no such thread, and its memory is as the thread left it in the middle of whatever it did. There
+ * it is left alone.
+ */
 void ehi_ahead_stop(struct ehi_ahead *ahead);
-/* In place of it, in a forked child, which has no such thread. */
-void ehi_ahead_forked(struct ehi_ahead *ahead);
 
 #endif

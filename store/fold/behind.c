@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "fold/thread.h"
 #include "fold/words.h"
+#include "log/sys.h"
 
 #include <sys/statvfs.h>
 #include <time.h>
@@ -22,11 +23,11 @@ enum { ATTEMPTS = 200, SLOW_ATTEMPTS = 1000 };
 
 /*
  * What is held can always be put: it must not be acknowledged, and then find the disk full. An event changes some eight pages
- * of the index at the most, and each is copied and may be split. As many again may wait to be put already.
+ * of the index at the most, and each is copied and may be split. What was handed over may need the same still.
  */
 static void measure_room(struct ehi_store *store)
 {
-    enum { EVENT_PAGES_BYTES = 65536, BYTES_SHARE = 8, BATCHES = 2 };
+    enum { EVENT_PAGES_BYTES = 65536, BYTES_SHARE = 8 };
     struct ehi_held *held = &store->held;
     struct ecshist_error error = ECSHIST_ERROR_INIT;
     struct ehi_db *db = NULL;
@@ -37,7 +38,11 @@ static void measure_room(struct ehi_store *store)
     if (db != NULL && room > ehi_db_room(db))
         room = ehi_db_room(db);
     ehi_db_release(db);
-    uint64_t events = room / BATCHES / EVENT_PAGES_BYTES, bytes = room / BATCHES / BYTES_SHARE;
+    uint64_t events = room / EVENT_PAGES_BYTES, bytes = room / BYTES_SHARE;
+    if (store->handed.db != NULL) {
+        events -= store->handed.events < events ? store->handed.events : events;
+        bytes -= store->handed.bytes < bytes ? store->handed.bytes : bytes;
+    }
     held->most_events = events < HOLD_AT_ONCE ? (size_t)events : HOLD_AT_ONCE;
     held->most_bytes = bytes < HOLD_BYTES ? (size_t)bytes : HOLD_BYTES;
 }
@@ -68,6 +73,7 @@ static bool wanted_lately(struct ehi_words *words, int64_t now_us)
 static bool start_flusher(struct ehi_store *store);
 static bool hand_over(struct ehi_store *store);
 static void take_back(struct ehi_store *store, bool wait);
+static void let_go(struct ehi_store *store);
 
 /* The batch has events that are held. */
 static bool has_events(const struct ehi_store *store)
@@ -80,10 +86,11 @@ static bool fits(const struct ehi_store *store, size_t events, size_t bytes)
 {
     const struct ehi_held *held = &store->held;
     size_t most = held->most_events;
+    if (held->db != NULL)
+        bytes += ehi_batch_bytes(store->batch);
     if (has_events(store)) {
         size_t usual = HOOK_HOLD_EVENTS != 0 ? HOOK_HOLD_EVENTS : HOLD_EVENTS;
         events += ehi_batch_count(store->batch);
-        bytes += ehi_batch_bytes(store->batch);
         most = most < usual ? most : usual;
     }
     return events <= most && bytes <= held->most_bytes;
@@ -94,6 +101,9 @@ bool ehi_behind_may_hold(struct ehi_store *store, size_t events, size_t bytes)
     struct ehi_held *held = &store->held;
     int64_t now_us = ehi_clock_steady_us();
     take_back(store, false);
+    /* Nothing came but what changes nothing, and what was handed over is put: one begins anew. */
+    if (!has_events(store) && store->handed.db == NULL)
+        let_go(store);
     if (store->words == NULL || wanted_lately(store->words, now_us) || !start_flusher(store))
         return false;
     bool due = held->due_us != 0 && held->due_us <= now_us;
@@ -137,16 +147,29 @@ static int put_onto(struct ehi_db *db, uint64_t txn_id, struct ehi_batch *batch,
     return rc;
 }
 
+/*
+ * LMDB's lock is not the writers' lock: a reader of another process, who has that, must be able to tell that somebody has this one, and may have
+ * been stopped. So there is a lock around it that can be tried. Who has it is putting; then what is here would not fit what it finds.
+ */
+static uint64_t put_under_lock(struct ehi_store *store)
+{
+    struct ehi_handed *handed = &store->handed;
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    uint64_t committed = 0;
+    if (HOOK_PUT_FAILS || ehi_sys_trylock(store->words_fd) != 0)
+        return 0;
+    (void)!put_onto(handed->db, handed->txn_id, handed->batch, &committed, &error);
+    ehi_sys_unlock(store->words_fd);
+    return committed;
+}
+
 /* With the flusher's mutex, which is let go of meanwhile. */
 static void put_handed(struct ehi_store *store)
 {
     struct ehi_handed *handed = &store->handed;
-    struct ecshist_error error = ECSHIST_ERROR_INIT;
     handed->state = EHI_PUT_RUNS;
     pthread_mutex_unlock(&store->flusher.mutex);
-    uint64_t committed = 0;
-    if (!HOOK_PUT_FAILS)
-        (void)!put_onto(handed->db, handed->txn_id, handed->batch, &committed, &error);
+    uint64_t committed = put_under_lock(store);
     pthread_mutex_lock(&store->flusher.mutex);
     handed->committed = committed;
     handed->state = EHI_PUT_DONE;
@@ -223,6 +246,8 @@ static bool hand_over(struct ehi_store *store)
     handed->batch = full;
     handed->db = ehi_db_ref(held->db);
     handed->txn_id = held->txn_id;
+    handed->events = ehi_batch_count(full);
+    handed->bytes = ehi_batch_bytes(full);
     handed->cpu = sched_getcpu();
     held->due_us = 0;
     pthread_mutex_lock(&store->flusher.mutex);
@@ -281,52 +306,86 @@ static bool flush_now(struct ehi_store *store)
     return true;
 }
 
-/* A program that appends all the time puts them itself: two who want one lock would only wake each other. */
+/*
+ * 0: not before somebody says so. What was put is taken back by the next append; where none comes, here, so that an index that was swapped
+ * since is not kept.
+ */
+static int64_t next_flush_us(const struct ehi_store *store, int64_t put_us)
+{
+    int64_t due_us = store->held.due_us;
+    if (due_us == 0 && store->handed.state == EHI_PUT_DONE)
+        due_us = put_us;
+    return due_us == 0 ? 0 : due_us + GRACE_US;
+}
+
+/* With the mutex, which is let go of meanwhile. */
+static void try_to_flush(struct ehi_store *store)
+{
+    struct ehi_flusher *f = &store->flusher;
+    pthread_mutex_unlock(&f->mutex);
+    bool flushed = flush_now(store);
+    pthread_mutex_lock(&f->mutex);
+    if (!flushed && !f->stop && store->handed.state != EHI_PUT_WAITS)
+        wait_until(f, ehi_clock_steady_us() + GRACE_US);
+}
+
+/* A program that appends all the time hands them over itself: two who want one lock would only wake each other. */
 static void *flush_when_due(void *context)
 {
     struct ehi_store *store = context;
     struct ehi_flusher *f = &store->flusher;
     struct ehi_cpus cpus = {0};
+    int64_t put_us = 0;
     pthread_mutex_lock(&f->mutex);
     while (!f->stop) {
-        int64_t due_us = store->held.due_us;
+        int64_t at_us = next_flush_us(store, put_us);
         if (store->handed.state == EHI_PUT_WAITS) {
             ehi_thread_keep_off(&cpus, store->handed.cpu);
             put_handed(store);
-        } else if (due_us == 0) {
+            put_us = ehi_clock_steady_us();
+        } else if (at_us == 0) {
             wait_for_events(f);
-        } else if (ehi_clock_steady_us() < due_us + GRACE_US) {
-            wait_until(f, due_us + GRACE_US);
+        } else if (ehi_clock_steady_us() < at_us) {
+            wait_until(f, at_us);
         } else {
-            pthread_mutex_unlock(&f->mutex);
-            bool flushed = flush_now(store);
-            pthread_mutex_lock(&f->mutex);
-            if (!flushed && !f->stop)
-                wait_until(f, ehi_clock_steady_us() + GRACE_US);
+            try_to_flush(store);
         }
     }
     pthread_mutex_unlock(&f->mutex);
     return NULL;
 }
 
-void ehi_behind_stop(struct ehi_store *store)
+/* false: it waits for LMDB's lock, which a process has that was stopped with it. Then it goes on by itself, if ever. */
+static bool end_thread(struct ehi_flusher *f)
+{
+    enum { MOST_S = 10 };
+    struct timespec until;
+    pthread_mutex_lock(&f->mutex);
+    f->stop = true;
+    pthread_cond_signal(&f->wake);
+    pthread_mutex_unlock(&f->mutex);
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += MOST_S;
+    if (pthread_clockjoin_np(f->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
+        (void)pthread_detach(f->thread);
+        return false;
+    }
+    f->runs = false;
+    return true;
+}
+
+bool ehi_behind_stop(struct ehi_store *store)
 {
     enum { STOP_TRIES = 100 };
     static const struct timespec pause = {0, 10000000};
-    struct ehi_flusher *f = &store->flusher;
-    if (f->runs) {
-        pthread_mutex_lock(&f->mutex);
-        f->stop = true;
-        pthread_cond_signal(&f->wake);
-        pthread_mutex_unlock(&f->mutex);
-        (void)pthread_join(f->thread, NULL);
-        f->runs = false;
-    }
-    /* A close does not wait for a process that was stopped with the lock: all is in the log. */
+    if (store->flusher.runs && !end_thread(&store->flusher))
+        return false;
+    /* What it did not come to. A close does not wait for a process that was stopped with the lock: all is in the log. */
     take_back(store, true);
     for (int i = 0; i < STOP_TRIES && has_events(store) && !flush_now(store); i++)
         (void)nanosleep(&pause, NULL);
     ehi_behind_forget(store);
+    return true;
 }
 
 /* -- beginning --------------------------------------------------------------------------------------- */
@@ -511,6 +570,19 @@ static int wait_for_lock(unsigned attempt, struct ecshist_error *error)
     return ECSHIST_OK;
 }
 
+/* With the writers' lock: nobody else is putting what was handed over, and nothing is of this process's. */
+static bool lock_putting(struct ehi_store *store)
+{
+    take_back(store, true);
+    return store->words_fd < 0 || ehi_sys_trylock(store->words_fd) == 0;
+}
+
+static void unlock_putting(struct ehi_store *store)
+{
+    if (store->words_fd >= 0)
+        ehi_sys_unlock(store->words_fd);
+}
+
 /* Whoever appends knows from the words that he is to put what he has, and a lock that he takes all the time is hard to come by. */
 int ehi_behind_catch_up(struct ehi_store *store, unsigned attempt, bool *settled,
                         struct ecshist_error *error)
@@ -527,8 +599,11 @@ int ehi_behind_catch_up(struct ehi_store *store, unsigned attempt, bool *settled
         return rc;
     if (!locked)
         return wait_for_lock(attempt, error);
-    *settled = true;
-    rc = catch_up_locked(store, error);
+    *settled = lock_putting(store);
+    if (*settled) {
+        rc = catch_up_locked(store, error);
+        unlock_putting(store);
+    }
     ehi_store_unlock(store);
-    return rc;
+    return *settled ? rc : wait_for_lock(attempt, error);
 }

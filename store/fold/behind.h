@@ -44,8 +44,11 @@ int ehi_behind_catch_up(struct ehi_store *store, unsigned attempt, bool *settled
 /* The head that a reader sees lacks something that was acknowledged; without the words, something that is in the log. */
 bool ehi_behind_is(const struct ehi_store *store, const struct ehi_db_head *head);
 
-/* Once nobody uses the store any more: what is held is settled as far as can be. Without the lock. */
-void ehi_behind_stop(struct ehi_store *store);
+/*
+ * Once nobody uses the store any more: what is held is settled as far as can be. Without the lock. false: the library's thread cannot be ended, as another
+ * process was stopped in the middle of a commit: it has the store still, which is left to it.
+ */
+bool ehi_behind_stop(struct ehi_store *store) ECSHIST_CHECKED;
 
 #ifdef ECSHIST_TEST_HOOKS
 /* Not 0: events are held so long, though readers want them all the time; negative: they never are. */

@@ -29,6 +29,8 @@ static void forget_stores(void)
         close(store->log_fd);
         if (store->pid_fd >= 0)
             close(store->pid_fd);
+        if (store->words_fd >= 0)
+            close(store->words_fd);
         ehi_log_forked(store->log);
     }
     registry = NULL;
@@ -406,6 +408,8 @@ static void store_free(struct ehi_store *store)
         close(store->dir_fd);
     }
     ehi_words_close(store->words);
+    if (store->words_fd >= 0)
+        close(store->words_fd);
     ehi_batch_free(store->batch);
     ehi_batch_free(store->handed.batch);
     free(store->frame);
@@ -438,7 +442,7 @@ static struct ehi_store *store_new(char *path, const struct ecshist_open_options
         free(path);
         return NULL;
     }
-    store->dir_fd = store->log_fd = store->pid_fd = -1;
+    store->dir_fd = store->log_fd = store->pid_fd = store->words_fd = -1;
     pthread_mutex_init(&store->writer_mutex, NULL);
     pthread_mutex_init(&store->db_mutex, NULL);
     pthread_mutex_init(&store->queue_mutex, NULL);
@@ -508,7 +512,8 @@ static int open_words(struct ehi_store *store, struct ecshist_error *error)
                      ehi_guard_writing(store->dir_fd, store->path, &why) != ECSHIST_OK;
     if (store->foreign)
         return ECSHIST_OK;
-    int rc = ehi_words_open(store->dir_fd, store->path, !store->frozen, &store->words, error);
+    int rc = ehi_words_open(store->dir_fd, store->path, !store->frozen, &store->words,
+                            &store->words_fd, error);
     bool none = store->read_only && rc == ECSHIST_IO &&
                 faccessat(store->dir_fd, "acknowledged", F_OK, AT_SYMLINK_NOFOLLOW) != 0;
     return none ? ECSHIST_OK : rc;
@@ -714,10 +719,10 @@ void ehi_store_close(struct ehi_store *store)
     }
     /* In a forked child the environment is the parent's: nothing of it may be touched. */
     bool ours = store->pid == getpid();
-    if (ours) {
-        ehi_behind_stop(store);
+    if (ours && !ehi_behind_stop(store))
+        ours = false; /* the thread has it still */
+    if (ours)
         leave_clean(store);
-    }
     /* Until here a child that is forked meanwhile lets go of what it got of it. */
     unregister(store);
     if (ours)

@@ -41,10 +41,11 @@ enum ehi_put_state {
 
 /* Events that are being put while the next are folded behind them. Under the writers' lock, but for its state, and while it runs. */
 struct ehi_handed {
-    struct ehi_batch *batch;  /* of the two the one that is not the leader's; NULL: not made yet */
-    struct ehi_db *db;        /* counted; NULL: nothing was handed over */
-    uint64_t txn_id;          /* of the commit that they were folded onto */
-    uint64_t committed;       /* DONE: theirs; 0: they could not be put */
+    struct ehi_batch *batch; /* of the two the one that is not the leader's; NULL: not made yet */
+    struct ehi_db *db;       /* counted; NULL: nothing was handed over */
+    uint64_t txn_id;         /* of the commit that they were folded onto */
+    uint64_t committed;      /* DONE: theirs; 0: they could not be put */
+    size_t events, bytes;
     int cpu;                  /* the leader's */
     enum ehi_put_state state; /* under the flusher's mutex */
 };
@@ -91,6 +92,7 @@ struct ehi_store {
     atomic_uint enough;      /* what the leader waits on; 1: go on */
     struct ehi_batch *batch; /* the leader's */
     struct ehi_words *words; /* NULL: nothing is held */
+    int words_fd;            /* with a lock on it while what was handed over is put; -1: no words */
     struct ehi_held held;
     struct ehi_handed handed;
     struct ehi_flusher flusher;

@@ -37,17 +37,21 @@ static int map_words(int fd, const char *path, bool write, struct ehi_words **ou
     return ECSHIST_OK;
 }
 
-int ehi_words_open(int dir_fd, const char *path, bool write, struct ehi_words **out,
+int ehi_words_open(int dir_fd, const char *path, bool write, struct ehi_words **out, int *out_fd,
                    struct ecshist_error *error)
 {
     *out = NULL;
+    *out_fd = -1;
     int fd = ehi_private_file(dir_fd, "acknowledged", write ? O_RDWR | O_CREAT : O_RDONLY);
     if (fd < 0 && !write)
         return ECSHIST_OK;
     if (fd < 0)
         return ehi_fail_errno(error, ECSHIST_IO, "opening %s/acknowledged", path);
     int rc = map_words(fd, path, write, out, error);
-    ehi_sys_close(fd);
+    if (*out != NULL)
+        *out_fd = fd;
+    else
+        ehi_sys_close(fd);
     return rc;
 }
 

@@ -17,8 +17,11 @@ struct ehi_words {
     _Atomic int64_t wanted_us; /* on the steady clock */
 };
 
-/* Under the writers' lock, where it is to be written. *out NULL: there is none to be had. IO. */
-int ehi_words_open(int dir_fd, const char *path, bool write, struct ehi_words **out,
+/*
+ * Under the writers' lock, where it is to be written. *out NULL: there is none to be had; else *fd is the file, the caller's to close: a lock on
+ * it (flock) is held by who puts what was handed over. IO.
+ */
+int ehi_words_open(int dir_fd, const char *path, bool write, struct ehi_words **out, int *fd,
                    struct ecshist_error *error) ECSHIST_CHECKED;
 void ehi_words_close(struct ehi_words *words);
 
