@@ -96,7 +96,7 @@ static bool fits(const struct ehi_store *store, size_t events, size_t bytes)
     return events <= most && bytes <= held->most_bytes;
 }
 
-bool ehi_behind_may_hold(struct ehi_store *store, size_t events, size_t bytes)
+static bool may_hold(struct ehi_store *store, size_t events, size_t bytes)
 {
     struct ehi_held *held = &store->held;
     int64_t now_us = ehi_clock_steady_us();
@@ -112,6 +112,16 @@ bool ehi_behind_may_hold(struct ehi_store *store, size_t events, size_t bytes)
     if (!has_events(store))
         measure_room(store);
     return fits(store, events, bytes);
+}
+
+bool ehi_behind_may_hold(struct ehi_store *store, size_t events, size_t bytes)
+{
+    bool may = may_hold(store, events, bytes);
+    if (!may)
+        take_back(
+            store,
+            true); /* before it is asked which index stands: that of a put that fails does not */
+    return may;
 }
 
 bool ehi_behind_is(const struct ehi_store *store, const struct ehi_db_head *head)
@@ -351,6 +361,8 @@ static void *flush_when_due(void *context)
             try_to_flush(store);
         }
     }
+    f->ended = true;
+    pthread_cond_broadcast(&f->done);
     pthread_mutex_unlock(&f->mutex);
     return NULL;
 }
@@ -360,18 +372,21 @@ static bool end_thread(struct ehi_flusher *f)
 {
     enum { MOST_S = 10 };
     struct timespec until;
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += MOST_S;
     pthread_mutex_lock(&f->mutex);
     f->stop = true;
     pthread_cond_signal(&f->wake);
+    while (!f->ended && pthread_cond_timedwait(&f->done, &f->mutex, &until) == 0)
+        continue;
+    bool ended = f->ended;
     pthread_mutex_unlock(&f->mutex);
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += MOST_S;
-    if (pthread_clockjoin_np(f->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
+    if (ended)
+        (void)pthread_join(f->thread, NULL);
+    else
         (void)pthread_detach(f->thread);
-        return false;
-    }
-    f->runs = false;
-    return true;
+    f->runs = !ended;
+    return ended;
 }
 
 bool ehi_behind_stop(struct ehi_store *store)
@@ -568,6 +583,18 @@ static int wait_for_lock(unsigned attempt, struct ecshist_error *error)
                         "writers' lock for more than ten seconds");
     (void)nanosleep(&moment, NULL);
     return ECSHIST_OK;
+}
+
+bool ehi_behind_let_go_of_failed(struct ehi_store *store)
+{
+    struct ecshist_error error = ECSHIST_ERROR_INIT;
+    bool locked = false;
+    if (ehi_store_locks(store) || ehi_store_trylock(store, &locked, &error) != ECSHIST_OK ||
+        !locked)
+        return false;
+    take_back(store, true);
+    ehi_store_unlock(store);
+    return true;
 }
 
 /* With the writers' lock: nobody else is putting what was handed over, and nothing is of this process's. */

@@ -41,6 +41,11 @@ void ehi_behind_bring_up(struct ehi_store *store);
  */
 int ehi_behind_catch_up(struct ehi_store *store, unsigned attempt, bool *settled,
                         struct ecshist_error *error) ECSHIST_CHECKED;
+/*
+ * Without the lock, for a reader for whom the index cannot be read: a put that fails leaves LMDB's environment of no use, and what was held behind it keeps
+ * that. true: it does not any more, and the reader tries again.
+ */
+bool ehi_behind_let_go_of_failed(struct ehi_store *store);
 /* The head that a reader sees lacks something that was acknowledged; without the words, something that is in the log. */
 bool ehi_behind_is(const struct ehi_store *store, const struct ehi_db_head *head);
 

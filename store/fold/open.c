@@ -153,6 +153,8 @@ int ehi_store_begin_read(struct ehi_store *store, struct ehi_db **db, struct ehi
     struct ehi_db_txn *begun;
     bool settled = store->frozen;
     int rc = begin_read(store, &held, &begun, head, error);
+    if (rc == ECSHIST_INDEX && ehi_behind_let_go_of_failed(store))
+        rc = begin_read(store, &held, &begun, head, error);
     for (unsigned attempt = 0; rc == ECSHIST_OK && !settled && ehi_behind_is(store, head);
          attempt++) {
         ehi_db_abort(begun);
@@ -430,8 +432,8 @@ static void init_flusher(struct ehi_flusher *f)
     pthread_condattr_init(&steady);
     (void)pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
     pthread_cond_init(&f->wake, &steady);
+    pthread_cond_init(&f->done, &steady);
     pthread_condattr_destroy(&steady);
-    pthread_cond_init(&f->done, NULL);
 }
 
 /* The path is the store's from here on, also on failure. */

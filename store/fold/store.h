@@ -56,7 +56,7 @@ struct ehi_flusher {
     bool runs; /* under the writers' lock */
     pthread_mutex_t mutex;
     pthread_cond_t wake, done; /* done: what was handed over was put, or could not be */
-    bool stop, idle;           /* under the mutex; idle: it waits for something to do */
+    bool stop, idle, ended;    /* under the mutex; idle: it waits for something to do */
 };
 
 struct ehi_store {
