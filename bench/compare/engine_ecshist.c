@@ -13,6 +13,7 @@ struct session {
     ecshist_snapshot *snapshot;
     const ecshist_event **events;
     struct ecshist_append_result *results;
+    size_t room; /* for results */
 };
 
 static void check(int code, const struct ecshist_error *error)
@@ -43,9 +44,6 @@ static void *attach(void *store, bool to_write)
     if (!to_write)
         return s;
     s->events = must(calloc(MOST_EVENTS, sizeof(const ecshist_event *)));
-    s->results = must(calloc(MOST_EVENTS, sizeof(*s->results)));
-    for (size_t i = 0; i < MOST_EVENTS; i++)
-        s->results[i].size = sizeof(*s->results);
     return s;
 }
 
@@ -57,10 +55,20 @@ static void detach(void *session)
     free(s);
 }
 
+static void reserve_results(struct session *s, size_t count)
+{
+    if (count <= s->room)
+        return;
+    s->results = must(realloc(s->results, count * sizeof(*s->results)));
+    for (; s->room < count; s->room++)
+        s->results[s->room] = (struct ecshist_append_result)ECSHIST_APPEND_RESULT_INIT;
+}
+
 static size_t count_duplicates(struct session *s, size_t count)
 {
     struct ecshist_error error = ECSHIST_ERROR_INIT;
     size_t duplicates = 0;
+    reserve_results(s, count);
     check(ecshist_append(s->store, s->events, count, NULL, s->results, &error), &error);
     for (size_t i = 0; i < count; i++)
         duplicates += s->results[i].outcome == ECSHIST_OUTCOME_DUPLICATE;
