@@ -117,10 +117,9 @@ static bool may_hold(struct ehi_store *store, size_t events, size_t bytes)
 bool ehi_behind_may_hold(struct ehi_store *store, size_t events, size_t bytes)
 {
     bool may = may_hold(store, events, bytes);
+    /* Before it is asked which index stands: that of a put that fails does not. */
     if (!may)
-        take_back(
-            store,
-            true); /* before it is asked which index stands: that of a put that fails does not */
+        take_back(store, true);
     return may;
 }
 
