@@ -304,6 +304,19 @@ Test(behind, a_damaged_index_is_not_copied)
 
 /* -- handing over ------------------------------------------------------------------------------ */
 
+/* The i-th update of the tasks of d0, with its own id. */
+static int update(ecshist_store *store, unsigned i, unsigned running,
+                  struct ecshist_append_result *result)
+{
+    return store_append(
+        store, 0, result,
+        "{\"type\":\"tasks-updated\",\"id\":\"u%u\",\"time\":%u," OF_DEPLOYMENT(
+            "d0") ",\"serviceRevisions\":[{\"arn\":\"" TEST_REVISION_ARN("r1") "\","
+                                                                               "\"runningTaskCount"
+                                                                               "\":%u}]}",
+        i, 2000 + i, running);
+}
+
 /* What is handed over and what is held behind it: in each of the two, and in the index, an event is found again. */
 Test(behind, duplicates_of_what_was_handed_over)
 {
@@ -313,39 +326,17 @@ Test(behind, duplicates_of_what_was_handed_over)
     struct ecshist_append_result result = ECSHIST_APPEND_RESULT_INIT;
     must_append(store, 0, 1);
     for (unsigned i = 0; i < EVENTS; i++) {
-        cr_assert_eq(store_append(store, 0, &result,
-                                  "{\"type\":\"tasks-updated\",\"id\":\"u%u\",\"time\":%"
-                                  "u," OF_DEPLOYMENT("d0") ",\"serviceRevisions\":[{\"arn\":"
-                                                           "\"" TEST_REVISION_ARN(
-                                                               "r1") "\",\"runningTaskCount\":%u}]"
-                                                                     "}",
-                                  i, 2000 + i, i),
-                     ECSHIST_OK);
+        cr_assert_eq(update(store, i, i, &result), ECSHIST_OK);
         cr_assert_eq(result.seq, i + 2);
-        unsigned again = i * 7919 % (i + 1);
-        for (unsigned k = again; k <= i; k += i - again + (i == again)) {
-            cr_assert_eq(
-                store_append(store, 0, &result,
-                             "{\"type\":\"tasks-updated\",\"id\":\"u%u\",\"time\":%"
-                             "u," OF_DEPLOYMENT("d0") ",\"serviceRevisions\":[{\"arn\":"
-                                                      "\"" TEST_REVISION_ARN(
-                                                          "r1") "\",\"runningTaskCount\":%u}]}",
-                             k, 2000 + k, k),
-                ECSHIST_OK);
+        unsigned earlier[2] = {i * 7919 % (i + 1), i};
+        for (unsigned k = 0; k < 2; k++) {
+            cr_assert_eq(update(store, earlier[k], earlier[k], &result), ECSHIST_OK);
             cr_assert_eq(result.outcome, ECSHIST_OUTCOME_DUPLICATE);
-            cr_assert_eq(result.seq, k + 2);
+            cr_assert_eq(result.seq, earlier[k] + 2);
         }
     }
-    for (unsigned i = 0; i < EVENTS; i++) {
-        cr_assert_eq(store_append(store, 0, &result,
-                                  "{\"type\":\"tasks-updated\",\"id\":\"u%u\",\"time\":%"
-                                  "u," OF_DEPLOYMENT("d0") ",\"serviceRevisions\":[{\"arn\":"
-                                                           "\"" TEST_REVISION_ARN(
-                                                               "r1") "\",\"runningTaskCount\":9999}"
-                                                                     "]}",
-                                  i, 2000 + i),
-                     ECSHIST_CONFLICT, "event %u", i);
-    }
+    for (unsigned i = 0; i < EVENTS; i++)
+        cr_assert_eq(update(store, i, 9999, &result), ECSHIST_CONFLICT, "event %u", i);
     check_whole(store);
     ecshist_close(store);
 }

@@ -34,6 +34,8 @@ static uint64_t made;
 /* In appends of 1 to 90 events. */
 static void append_events(struct random_events *random, unsigned count)
 {
+    uint64_t before = made;
+    unsigned asked = count;
     while (count > 0) {
         ecshist_event *events[90];
         unsigned some = (unsigned)random_below(random, 90) + 1;
@@ -57,6 +59,8 @@ static void append_events(struct random_events *random, unsigned count)
     struct ecshist_stat stat = ECSHIST_STAT_INIT;
     cr_assert_eq(ecshist_stat(store, &stat, NULL), ECSHIST_OK);
     made = stat.event_count;
+    /* Some are refused, or were there; most are not. */
+    cr_assert_geq(made - before, asked / 4, "%u of %u", (unsigned)(made - before), asked);
 }
 
 /* All that is given, as a hash; where it ends, and why. */

@@ -167,6 +167,8 @@ static int take_index(struct pass *pass, struct ecshist_error *error)
 {
     ehi_db_release(pass->db);
     pass->db = NULL;
+    if (!pass->hold)
+        ehi_behind_wait(pass->store);
     if (pass->hold && pass->store->held.db != NULL)
         pass->db = ehi_db_ref(pass->store->held.db);
     return pass->db != NULL ? ECSHIST_OK : ehi_store_db(pass->store, &pass->db, error);

@@ -96,7 +96,7 @@ static bool fits(const struct ehi_store *store, size_t events, size_t bytes)
     return events <= most && bytes <= held->most_bytes;
 }
 
-static bool may_hold(struct ehi_store *store, size_t events, size_t bytes)
+bool ehi_behind_may_hold(struct ehi_store *store, size_t events, size_t bytes)
 {
     struct ehi_held *held = &store->held;
     int64_t now_us = ehi_clock_steady_us();
@@ -112,15 +112,6 @@ static bool may_hold(struct ehi_store *store, size_t events, size_t bytes)
     if (!has_events(store))
         measure_room(store);
     return fits(store, events, bytes);
-}
-
-bool ehi_behind_may_hold(struct ehi_store *store, size_t events, size_t bytes)
-{
-    bool may = may_hold(store, events, bytes);
-    /* Before it is asked which index stands: that of a put that fails does not. */
-    if (!may)
-        take_back(store, true);
-    return may;
 }
 
 bool ehi_behind_is(const struct ehi_store *store, const struct ehi_db_head *head)
@@ -222,6 +213,13 @@ static void take_back(struct ehi_store *store, bool wait)
     if (handed->committed == 0)
         let_go(store);
     store->held.txn_id = handed->committed;
+}
+
+void ehi_behind_wait(struct ehi_store *store)
+{
+    take_back(store, true);
+    if (!has_events(store))
+        let_go(store);
 }
 
 /* The index that the events are for is the one that stands. */
@@ -472,10 +470,6 @@ int ehi_behind_begin(struct ehi_store *store, struct ehi_db *db, bool hold, stru
                      struct ehi_position *position, bool *begun, struct ecshist_error *error)
 {
     struct ehi_db_head head;
-    if (!hold)
-        take_back(store, true);
-    if (!hold && !has_events(store))
-        let_go(store);
     if (store->held.db != NULL)
         return begin_held(store, db, hold, txn, position, begun, error);
     int rc = begin_at_end(store, db, !hold, txn, &head, error);
@@ -599,7 +593,7 @@ bool ehi_behind_let_go_of_failed(struct ehi_store *store)
 /* With the writers' lock: nobody else is putting what was handed over, and nothing is of this process's. */
 static bool lock_putting(struct ehi_store *store)
 {
-    take_back(store, true);
+    ehi_behind_wait(store);
     return store->words_fd < 0 || ehi_sys_trylock(store->words_fd) == 0;
 }
 

@@ -17,9 +17,14 @@
 /* So many more events can stay with the writer: there is room, and nobody is waiting for them. */
 bool ehi_behind_may_hold(struct ehi_store *store, size_t events, size_t bytes);
 /*
+ * Waits until what was handed over is put, or cannot be. For who puts by himself, before he asks which index stands: that of a put that
+ * failed does not.
+ */
+void ehi_behind_wait(struct ehi_store *store);
+/*
  * Begins a transaction, and store->batch at the log's end, *position: with the events that are held, or empty. hold: the
  * transaction only reads, and what is applied outlives it. *txn is the caller's, on failure too; NULL: none. *begun false: what was held is not
- * good any more, and nothing is held now. db: the index that stands, or where hold, the one that events are held for.
+ * good any more, and nothing is held now. db: the index that stands, asked for behind ehi_behind_wait, or where hold, the one that events are held for.
  */
 int ehi_behind_begin(struct ehi_store *store, struct ehi_db *db, bool hold, struct ehi_db_txn **txn,
                      struct ehi_position *position, bool *begun, struct ecshist_error *error)
