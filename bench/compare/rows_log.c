@@ -52,6 +52,7 @@ void rows_log(struct bench *b)
         return;
     check(ecshist_stat(side->store, &stat, &error), &error);
     for (unsigned round = 0; round < few(b); round++) {
+        settle();
         uint64_t from = now_ns();
         if (in_list(b->options.rows, "scan")) {
             if (scan(side->store) != stat.event_count)

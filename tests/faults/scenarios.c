@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* -- a history with every type of event -------------------------------------------------------- */
@@ -450,11 +451,25 @@ static int run_append(struct world *w, struct ecshist_error *error)
 }
 
 #ifdef ECSHIST_TEST_HOOKS
-/* Whoever asks waits until it is put, or was not: no thread is at it any more when the faults end. */
+/* Until the library's thread has put what it was handed, or could not: it would meet faults after they have ended. Nothing here can fail. */
+static void wait_for_thread(struct world *w)
+{
+    struct ehi_store *store = (struct ehi_store *)w->store;
+    static const struct timespec moment = {0, 100000};
+    for (bool busy = true; busy;) {
+        pthread_mutex_lock(&store->flusher.mutex);
+        busy = store->handed.state == EHI_PUT_WAITS || store->handed.state == EHI_PUT_RUNS;
+        pthread_mutex_unlock(&store->flusher.mutex);
+        if (busy)
+            (void)nanosleep(&moment, NULL);
+    }
+}
+
 static int run_append_and_ask(struct world *w, struct ecshist_error *error)
 {
     ecshist_snapshot *snapshot = NULL;
     int rc = run_append(w, error);
+    wait_for_thread(w);
     if (rc == ECSHIST_OK && ecshist_snapshot_open(w->store, &snapshot, NULL) == ECSHIST_OK)
         ecshist_snapshot_close(snapshot);
     return rc;
@@ -463,6 +478,8 @@ static int run_append_and_ask(struct world *w, struct ecshist_error *error)
 static int run_append_and_close(struct world *w, struct ecshist_error *error)
 {
     int rc = run_append(w, error);
+    if (rc != ECSHIST_OK)
+        wait_for_thread(w);
     return rc == ECSHIST_OK ? run_close(w, error) : rc;
 }
 #endif
