@@ -1,7 +1,7 @@
 /*
  * Rot: every bit of every structure of ours flipped in turn, and the index's pages flipped, zeroed, swapped. Either what is read is
  * right, or it is an error; never something else that is shown as right. ROT=1 for every bit, ROT=N for one of N (unset: 11);
- * ROT_ROUNDS for so many damages of the index (300).
+ * ROT_ROUNDS for so many damages of the index (300), ROT_SEED for others.
  *
  * Bits of the log that nobody need notice, each for its reason:
  *   zeros between a footer and its trailer
@@ -308,10 +308,11 @@ Test(bitrot, every_bit_of_the_mark)
 
 /* -- the index --------------------------------------------------------------------------------- */
 
-enum { PAGE = 4096 };
+/* A page of LMDB's, and where in its head there is what. */
+enum { PAGE = 4096, FLAGS = 10, LOWER = 12, LIST = 16 };
 enum fate { RIGHT, WRONG, STALE, REPORTED, FAULT, FATES };
 
-static uint64_t random_state = 7;
+static uint64_t random_state;
 
 static uint64_t next_random(uint64_t below)
 {
@@ -339,7 +340,7 @@ static void fill_store(void)
 /* The second key of a page of LMDB's, the first that a branch has, too; its length is 0 where there is none. */
 static struct ehi_slice second_key(const uint8_t *page)
 {
-    enum { LOWER = 12, LIST = 16, NODE = 8, KEY_LENGTH = 6 };
+    enum { NODE = 8, KEY_LENGTH = 6 };
     uint16_t at = ehi_get_le16(page + LIST + 2);
     if (ehi_get_le16(page + LOWER) < LIST + 4 || at > PAGE - NODE)
         return EHI_SLICE_EMPTY;
@@ -350,7 +351,6 @@ static struct ehi_slice second_key(const uint8_t *page)
 /* Two states of one page, as far as their flags and keys tell. */
 static bool look_alike(const uint8_t *a, const uint8_t *b)
 {
-    enum { FLAGS = 10 };
     struct ehi_slice key = second_key(a);
     return ehi_get_le16(a + FLAGS) == ehi_get_le16(b + FLAGS) && key.length != 0 &&
            ehi_slice_equal(key, second_key(b));
@@ -413,6 +413,7 @@ static enum fate look(const char *truth)
 
 static void count_fates(unsigned rounds, unsigned counts[FATES], bool checks_verify)
 {
+    random_state = number_of("ROT_SEED", 7);
     fill_store();
     ecshist_store *store = store_dir_open_with(path, ECSHIST_OPEN_READ_ONLY);
     char *truth = hold_all(store);
@@ -460,6 +461,86 @@ Test(bitrot, pages_of_the_index)
             rounds, counts[RIGHT], counts[REPORTED], counts[FAULT], counts[WRONG], counts[STALE]);
     cr_assert_eq(counts[WRONG], 0u);
     cr_assert(counts[REPORTED] > 0 && counts[RIGHT] > 0);
+}
+
+/* An index that is damaged in one place after the other, and what came of it. */
+struct damaged {
+    uint8_t *bytes;
+    size_t pages;
+    char *truth, *data;
+    unsigned counts[FATES];
+};
+
+static struct damaged begin_damages(void)
+{
+    struct damaged d = {.data = store_dir_path(path, "index/data.mdb")};
+    size_t length;
+    fill_store();
+    ecshist_store *store = store_dir_open_with(path, ECSHIST_OPEN_READ_ONLY);
+    d.truth = hold_all(store);
+    ecshist_close(store);
+    d.bytes = store_dir_read(d.data, &length);
+    d.pages = length / PAGE;
+    return d;
+}
+
+static void look_at_damage(struct damaged *d)
+{
+    store_dir_write(d->data, 0, d->bytes, d->pages * PAGE);
+    d->counts[look(d->truth)]++;
+}
+
+/* Of so much damage some is met: it is reported, and ends nobody. */
+static void end_damages(struct damaged *d)
+{
+    fprintf(stderr, "%u right, %u reported, %u faults, %u wrong\n", d->counts[RIGHT],
+            d->counts[REPORTED], d->counts[FAULT], d->counts[WRONG]);
+    cr_assert_eq(d->counts[WRONG], 0u);
+    cr_assert(d->counts[REPORTED] > 20 && d->counts[FAULT] == 0);
+    free(d->bytes);
+    free(d->truth);
+    free(d->data);
+}
+
+/* By its flags LMDB takes a page for what it is not, and returns rows without a value, or elsewhere. */
+Test(bitrot, flags_of_the_index)
+{
+    struct damaged d = begin_damages();
+    for (size_t page = 0; page < d.pages; page++)
+        for (unsigned bit = 0; bit < 8; bit++) {
+            uint8_t *flags = d.bytes + page * PAGE + FLAGS;
+            *flags ^= (uint8_t)(1u << bit);
+            look_at_damage(&d);
+            *flags ^= (uint8_t)(1u << bit);
+        }
+    end_damages(&d);
+}
+
+/* Each child of a branch in the place of each other one: all are pages as they should be, and lead past what is there. */
+static void swap_children(struct damaged *d, uint8_t *branch)
+{
+    enum { NUMBER_BYTES = 6 };
+    size_t children = (size_t)(ehi_get_le16(branch + LOWER) - LIST) / 2;
+    for (size_t i = 0; i < children; i++)
+        for (size_t j = 0; j < children; j++) {
+            uint8_t kept[NUMBER_BYTES], *to = branch + ehi_get_le16(branch + LIST + 2 * i);
+            if (i == j)
+                continue;
+            memcpy(kept, to, NUMBER_BYTES);
+            memcpy(to, branch + ehi_get_le16(branch + LIST + 2 * j), NUMBER_BYTES);
+            look_at_damage(d);
+            memcpy(to, kept, NUMBER_BYTES);
+        }
+}
+
+Test(bitrot, branches_of_the_index)
+{
+    enum { BRANCH = 1 };
+    struct damaged d = begin_damages();
+    for (size_t page = 2; page < d.pages; page++)
+        if (ehi_get_le16(d.bytes + page * PAGE + FLAGS) == BRANCH)
+            swap_children(&d, d.bytes + page * PAGE);
+    end_damages(&d);
 }
 
 #ifdef ECSHIST_TEST_HOOKS

@@ -46,10 +46,10 @@ static bool is_right(const struct ehi_db *db, enum db_table table, MDB_val key, 
                      uintptr_t *page)
 {
     uintptr_t here = (uintptr_t)value.mv_data / db->page_bytes;
-    if (here != *page && !(db_in_place(db, value) && db_page_adds_up(db, value)))
+    if (here != *page && !(db_in_place(db, value) && db_page_adds_up(db, key)))
         return false;
     *page = here;
-    return db_take_value(table, key, &value);
+    return db_take_value(db, table, key, &value);
 }
 
 static int copy_row(struct copying *c, enum db_table table, MDB_val key, MDB_val value,
@@ -66,12 +66,12 @@ static int copy_rows(struct copying *c, MDB_cursor *cursor, enum db_table table,
 {
     MDB_val key, value;
     uintptr_t page = 0;
-    int rc = mdb_cursor_get(cursor, &key, &value, MDB_FIRST);
+    int rc = db_cursor_get(c->from, cursor, &key, &value, MDB_FIRST);
     for (*count = 0; rc == 0; (*count)++) {
         int copied = copy_row(c, table, key, value, &page, error);
         if (copied != ECSHIST_OK)
             return copied;
-        rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+        rc = db_cursor_get(c->from, cursor, &key, &value, MDB_NEXT);
     }
     return rc == MDB_NOTFOUND ? ECSHIST_OK : db_fail(rc, "copying the index", error);
 }

@@ -91,7 +91,7 @@ static bool rises(struct ehi_db_rows *rows, struct ehi_slice key)
 static bool is_found(const struct ehi_db_rows *rows, MDB_val key, MDB_val value)
 {
     MDB_val found;
-    int rc = mdb_get(rows->txn->txn, rows->txn->db->tables[table_of(rows->table)], &key, &found);
+    int rc = db_get(rows->txn, table_of(rows->table), key, &found);
     return rc == 0 && found.mv_data == value.mv_data && found.mv_size == value.mv_size;
 }
 
@@ -113,7 +113,7 @@ int ehi_db_rows_next(struct ehi_db_rows *rows, struct ehi_db_row *row, bool *fou
             return db_fail(rc, "reading the index", error);
         rows->cursor = cursor;
     }
-    rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+    rc = db_cursor_get(rows->txn, cursor, &key, &value, MDB_NEXT);
     if (rc == MDB_NOTFOUND)
         return ECSHIST_OK;
     if (rc != 0)
@@ -121,13 +121,13 @@ int ehi_db_rows_next(struct ehi_db_rows *rows, struct ehi_db_row *row, bool *fou
     struct ehi_slice k = ehi_slice(key.mv_data, key.mv_size);
     if (!rises(rows, k))
         return ehi_fail(error, ECSHIST_INDEX, "the keys of a table do not rise");
-    if (!db_page_adds_up(rows->txn->db, value))
+    if (!db_page_adds_up(rows->txn->db, key))
         return ehi_fail(error, ECSHIST_INDEX, "the rows of a page are not as many as they were");
     if (!is_found(rows, key, value))
         return ehi_fail(error, ECSHIST_INDEX, "a row is not found by its key");
     *row = (struct ehi_db_row){.well_formed = false};
     row->well_formed = db_in_place(rows->txn->db, value) &&
-                       db_take_value(table_of(rows->table), key, &value) &&
+                       db_take_value(rows->txn->db, table_of(rows->table), key, &value) &&
                        read_row(rows->table, k, ehi_slice(value.mv_data, value.mv_size), row);
     *found = true;
     return ECSHIST_OK;

@@ -73,26 +73,39 @@ MDB_val db_row_at(const struct ehi_db *db, uint64_t place);
 extern const char *const db_table_names[T_COUNT];
 
 /*
+ * pages.c. As mdb_get and mdb_cursor_get; MDB_CORRUPTED, too, where what they return is not within the map: of a damaged page
+ * LMDB returns what lies elsewhere, or nothing. An LMDB code.
+ */
+int db_get(const struct ehi_db_txn *txn, enum db_table table, MDB_val key, MDB_val *value);
+int db_cursor_get(const struct ehi_db_txn *txn, MDB_cursor *cursor, MDB_val *key, MDB_val *value,
+                  MDB_cursor_op op);
+
+/*
  * LMDB's pages have no checksums: each row has its own behind the value, bound to its table and its key. *value is with
- * it; false: the row is not what was written. Else the value without it.
+ * it; false: the row is not what was written, or does not end where its page does at the latest. Else the value without it.
  */
 enum { DB_CHECKSUM_BYTES = 4 };
 uint32_t db_checksum(enum db_table table, MDB_val key, MDB_val value);
-bool db_take_value(enum db_table table, MDB_val key, MDB_val *value);
+bool db_take_value(const struct ehi_db *db, enum db_table table, MDB_val key, MDB_val *value);
 /*
  * A page begins with its number: the one that this row lies in is the one that should be there. An older state of it, say, has
  * good rows, and another number. What a write transaction has changed is not in the map, and its own.
  */
 bool db_in_place(const struct ehi_db *db, MDB_val value);
 /*
- * The page's rows fill it just as far as its head says: none of them has dropped out of it unnoticed. For where
- * what is not found matters.
+ * The rows of the page that this key lies in fill it just as far as its head says: none of them has dropped out of it
+ * unnoticed. For where what is not found matters.
  */
-bool db_page_adds_up(const struct ehi_db *db, MDB_val value);
+bool db_page_adds_up(const struct ehi_db *db, MDB_val key);
+/* In the map, this is where a row of this key and size is: behind its node's head and its key. */
+bool db_is_row(const struct ehi_db *db, MDB_val key, MDB_val value);
 
 #ifdef ECSHIST_TEST_HOOKS
 /* Rows are believed whatever their checksums say. */
 extern bool db_test_believes;
+#define DB_BELIEVES db_test_believes
+#else
+#define DB_BELIEVES false
 #endif
 
 /* Rows as bytes; false: they are not such a row. For tables.c and inspect.c. */

@@ -22,31 +22,6 @@ static enum db_table state_table(enum ehi_arn_kind kind)
 
 /* -- rows, and whether to believe them --------------------------------------------------------- */
 
-#ifdef ECSHIST_TEST_HOOKS
-bool db_test_believes;
-#define BELIEVES db_test_believes
-#else
-#define BELIEVES false
-#endif
-
-uint32_t db_checksum(enum db_table table, MDB_val key, MDB_val value)
-{
-    /* Of the value without a seed: with one, long values take twice as long. */
-    uint64_t of_key = ehi_hash64(key.mv_data, key.mv_size, (uint64_t)table + 1);
-    uint64_t of_value = ehi_hash64(value.mv_data, value.mv_size, 0);
-    return (uint32_t)((of_key ^ (of_value << 29 | of_value >> 35)) * UINT64_C(0x9E3779B97F4A7C15) >>
-                      32);
-}
-
-bool db_take_value(enum db_table table, MDB_val key, MDB_val *value)
-{
-    if (value->mv_size < DB_CHECKSUM_BYTES)
-        return false;
-    value->mv_size -= DB_CHECKSUM_BYTES;
-    const uint8_t *checksum = (const uint8_t *)value->mv_data + value->mv_size;
-    return BELIEVES || ehi_get_le32(checksum) == db_checksum(table, key, *value);
-}
-
 static int malformed(const char *table, struct ecshist_error *error)
 {
     return ehi_fail(error, ECSHIST_INDEX,
@@ -63,66 +38,13 @@ static int misrouted(enum db_table table, struct ecshist_error *error)
                     db_table_names[table]);
 }
 
-bool db_in_place(const struct ehi_db *db, MDB_val value)
-{
-    const uint8_t *row = value.mv_data;
-    uint64_t number;
-    if (db->map == NULL || row < db->map || row >= db->map + db->map_bytes)
-        return true;
-    size_t page = (size_t)(row - db->map) / db->page_bytes;
-    memcpy(&number, db->map + page * db->page_bytes, sizeof(number));
-    return number == page || BELIEVES;
-}
-
-/* LMDB's page: number (8 bytes), 2 of no use, flags, where its list of nodes ends, where the nodes begin; the list. */
-enum {
-    PAGE_LOWER = 12,
-    PAGE_UPPER = 14,
-    PAGE_HEAD = 16,
-    NODE_HEAD = 8,
-    NODE_BIG = 1,
-    BIG_BYTES = 8
-};
-
-/* A node: the value's size, in two halves, flags, the key's size; key and value, or the number of its pages. */
-static size_t node_bytes(const uint8_t *node)
-{
-    size_t value = ehi_get_le16(node) | (size_t)ehi_get_le16(node + 2) << 16;
-    if ((ehi_get_le16(node + 4) & NODE_BIG) != 0)
-        value = BIG_BYTES;
-    size_t whole = NODE_HEAD + ehi_get_le16(node + 6) + value;
-    return whole + whole % 2;
-}
-
-bool db_page_adds_up(const struct ehi_db *db, MDB_val value)
-{
-    const uint8_t *row = value.mv_data;
-    if (db->map == NULL || row < db->map || row >= db->map + db->map_bytes || BELIEVES)
-        return true;
-    size_t within = (size_t)(row - db->map) % db->page_bytes;
-    /* A value too large for a page has pages of its own, and begins behind the head of the first. */
-    if (within == PAGE_HEAD)
-        return true;
-    const uint8_t *page = row - within;
-    size_t lower = ehi_get_le16(page + PAGE_LOWER), upper = ehi_get_le16(page + PAGE_UPPER),
-           sum = 0;
-    if (lower < PAGE_HEAD || lower % 2 != 0 || lower > upper || upper > db->page_bytes)
-        return false;
-    for (size_t at = PAGE_HEAD; at < lower; at += 2) {
-        size_t node = ehi_get_le16(page + at);
-        if (node < upper || node > db->page_bytes - NODE_HEAD)
-            return false;
-        sum += node_bytes(page + node);
-    }
-    return sum == db->page_bytes - upper;
-}
-
 static int take_value(const struct ehi_db *db, enum db_table table, MDB_val key, MDB_val *value,
                       struct ecshist_error *error)
 {
     if (!db_in_place(db, *value))
         return misrouted(table, error);
-    return db_take_value(table, key, value) ? ECSHIST_OK : malformed(db_table_names[table], error);
+    return db_take_value(db, table, key, value) ? ECSHIST_OK
+                                                : malformed(db_table_names[table], error);
 }
 
 static int compare_keys(MDB_val a, MDB_val b)
@@ -132,55 +54,104 @@ static int compare_keys(MDB_val a, MDB_val b)
     return order != 0 ? order : (a.mv_size > b.mv_size) - (a.mv_size < b.mv_size);
 }
 
+/* Part of a page of LMDB's, none of which is smaller. */
+static uintptr_t page_of(MDB_val key)
+{
+    return (uintptr_t)key.mv_data / 4096;
+}
+
+/* The row that a search of its own finds before this one, or with `next` behind it, is that other one; NULL: there is none. */
+static int compare_beside(struct ehi_db_txn *txn, MDB_cursor *cursor, MDB_val key, bool next,
+                          const MDB_val *other, bool *same)
+{
+    MDB_val value;
+    *same = false;
+    int rc = db_cursor_get(txn, cursor, &key, &value, MDB_SET_KEY);
+    if (rc != 0)
+        return rc == MDB_NOTFOUND ? 0 : rc;
+    rc = db_cursor_get(txn, cursor, &key, &value, next ? MDB_NEXT : MDB_PREV);
+    if (rc == MDB_NOTFOUND)
+        *same = other == NULL;
+    else if (rc == 0)
+        *same = other != NULL && compare_keys(key, *other) == 0;
+    return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+/*
+ * Two rows of one page that follow one another have nothing between them. Those of two pages a damaged branch may have brought
+ * together, which leads past a leaf, or to that of another place: then a search for the one does not find the other beside it.
+ * NULL: there is none on that side.
+ */
+static int check_beside(struct ehi_db_txn *txn, enum db_table table, const MDB_val *before,
+                        const MDB_val *behind, struct ecshist_error *error)
+{
+    bool none = before == NULL && behind == NULL, same;
+    if (none || (before != NULL && behind != NULL && page_of(*before) == page_of(*behind)))
+        return ECSHIST_OK;
+    /* A cursor that was used already would not search from the root. */
+    MDB_cursor *cursor;
+    int rc = mdb_cursor_open(txn->txn, txn->db->tables[table], &cursor);
+    if (rc != 0)
+        return db_fail(rc, "reading the index", error);
+    rc = behind != NULL ? compare_beside(txn, cursor, *behind, false, before, &same)
+                        : compare_beside(txn, cursor, *before, true, NULL, &same);
+    mdb_cursor_close(cursor);
+    if (rc != 0)
+        return db_fail(rc, "reading the index", error);
+    return same || DB_BELIEVES ? ECSHIST_OK : misrouted(table, error);
+}
+
 /*
  * A damaged page can lead a search astray, so that what is there is not found. Then the row before the place, or
  * the one at it, is on the wrong side. Leaves the cursor before the place; *before false: there is nothing.
  */
-static int look_before(const struct ehi_db *db, MDB_cursor *cursor, enum db_table table,
+static int look_before(struct ehi_db_txn *txn, MDB_cursor *cursor, enum db_table table,
                        MDB_val place, bool at_end, bool *before, MDB_val *key, MDB_val *value,
                        struct ecshist_error *error)
 {
-    int rc = mdb_cursor_get(cursor, key, value, at_end ? MDB_LAST : MDB_PREV);
+    int rc = db_cursor_get(txn, cursor, key, value, at_end ? MDB_LAST : MDB_PREV);
     *before = rc == 0;
     if (rc == MDB_NOTFOUND)
         return ECSHIST_OK;
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
-    if ((compare_keys(*key, place) >= 0 && !BELIEVES) || !db_page_adds_up(db, *value))
+    if ((compare_keys(*key, place) >= 0 && !DB_BELIEVES) || !db_page_adds_up(txn->db, *key))
         return misrouted(table, error);
-    return take_value(db, table, *key, value, error);
+    return take_value(txn->db, table, *key, value, error);
 }
 
 /* found: the cursor is at *key, the first row at or behind the place; else there is none. The rows on both sides are looked at. */
-static int look_around(const struct ehi_db *db, MDB_cursor *cursor, enum db_table table,
+static int look_around(struct ehi_db_txn *txn, MDB_cursor *cursor, enum db_table table,
                        MDB_val place, bool found, MDB_val *key, MDB_val *value,
                        struct ecshist_error *error)
 {
     MDB_val key_before, value_before;
     bool before;
-    if (found && compare_keys(*key, place) < 0 && !BELIEVES)
+    if (found && compare_keys(*key, place) < 0 && !DB_BELIEVES)
         return misrouted(table, error);
     int result =
-        look_before(db, cursor, table, place, !found, &before, &key_before, &value_before, error);
+        look_before(txn, cursor, table, place, !found, &before, &key_before, &value_before, error);
+    if (result == ECSHIST_OK)
+        result = check_beside(txn, table, before ? &key_before : NULL, found ? key : NULL, error);
     if (result != ECSHIST_OK || !found)
         return result;
-    int rc = mdb_cursor_get(cursor, key, value, before ? MDB_NEXT : MDB_FIRST);
-    if (rc == 0 && !db_page_adds_up(db, *value))
+    int rc = db_cursor_get(txn, cursor, key, value, before ? MDB_NEXT : MDB_FIRST);
+    if (rc == 0 && !db_page_adds_up(txn->db, *key))
         return misrouted(table, error);
-    return rc == 0 ? take_value(db, table, *key, value, error)
+    return rc == 0 ? take_value(txn->db, table, *key, value, error)
                    : db_fail(rc, "reading the index", error);
 }
 
 /* The first row at or behind the place; the one before it was looked at. */
-static int seek(const struct ehi_db *db, MDB_cursor *cursor, enum db_table table, MDB_val place,
+static int seek(struct ehi_db_txn *txn, MDB_cursor *cursor, enum db_table table, MDB_val place,
                 MDB_val *key, MDB_val *value, bool *found, struct ecshist_error *error)
 {
     *key = place;
-    int rc = mdb_cursor_get(cursor, key, value, MDB_SET_RANGE);
+    int rc = db_cursor_get(txn, cursor, key, value, MDB_SET_RANGE);
     *found = rc == 0;
     if (rc != 0 && rc != MDB_NOTFOUND)
         return db_fail(rc, "reading the index", error);
-    return look_around(db, cursor, table, place, *found, key, value, error);
+    return look_around(txn, cursor, table, place, *found, key, value, error);
 }
 
 /* As `get`, with one search where the row is likely not to be there. */
@@ -192,13 +163,13 @@ static int get_if_there(struct ehi_db_txn *txn, enum db_table table, MDB_val key
     int rc = db_cursor_open(txn, table, &cursor);
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
-    rc = mdb_cursor_get(cursor, &at, &value, MDB_SET_RANGE);
+    rc = db_cursor_get(txn, cursor, &at, &value, MDB_SET_RANGE);
     *found = rc == 0 && compare_keys(at, key) == 0;
     int result;
     if (rc != 0 && rc != MDB_NOTFOUND)
         result = db_fail(rc, "reading the index", error);
     else if (!*found)
-        result = look_around(txn->db, cursor, table, key, rc == 0, &at, &value, error);
+        result = look_around(txn, cursor, table, key, rc == 0, &at, &value, error);
     else
         result = take_value(txn->db, table, key, &value, error);
     if (*found)
@@ -217,7 +188,7 @@ static int check_missing(struct ehi_db_txn *txn, enum db_table table, MDB_val ke
     int rc = db_cursor_open(txn, table, &cursor);
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
-    int result = seek(txn->db, cursor, table, key, &next, &value, &found, error);
+    int result = seek(txn, cursor, table, key, &next, &value, &found, error);
     if (result == ECSHIST_OK && found && compare_keys(next, key) == 0)
         result = misrouted(table, error);
     db_cursor_close(txn, table, cursor);
@@ -228,7 +199,7 @@ static int get(struct ehi_db_txn *txn, enum db_table table, MDB_val key, struct 
                bool *found, struct ecshist_error *error)
 {
     MDB_val data;
-    int rc = mdb_get(txn->txn, txn->db->tables[table], &key, &data);
+    int rc = db_get(txn, table, key, &data);
     *found = rc == 0;
     if (rc == MDB_NOTFOUND)
         return check_missing(txn, table, key, error);
@@ -373,20 +344,6 @@ int ehi_db_get_state(struct ehi_db_txn *txn, enum ehi_arn_kind kind, uint64_t id
     return get(txn, state_table(kind), db_val(key, sizeof(key)), state, found, error);
 }
 
-/* A node of a page: the row's value lies behind its head and key. false: it is not the row of this key and size. */
-static bool is_row(const struct ehi_db *db, MDB_val key, MDB_val value)
-{
-    size_t before = NODE_HEAD + key.mv_size;
-    size_t within = (size_t)((const uint8_t *)value.mv_data - db->map) % db->page_bytes;
-    if (within < PAGE_HEAD + before || value.mv_size > db->page_bytes - within)
-        return false;
-    const uint8_t *node = (const uint8_t *)value.mv_data - before;
-    size_t size = ehi_get_le16(node) | (size_t)ehi_get_le16(node + 2) << 16;
-    return size == value.mv_size && ehi_get_le16(node + 4) == 0 &&
-           ehi_get_le16(node + 6) == key.mv_size &&
-           memcmp(node + NODE_HEAD, key.mv_data, key.mv_size) == 0;
-}
-
 /* All of it at once: one line after the other is as many waits. */
 static void prefetch_row(const struct ehi_db *db, MDB_val value)
 {
@@ -405,13 +362,14 @@ static bool take_place(const struct ehi_db *db, enum db_table table, MDB_val key
         return false;
     *value = db_row_at(db, place);
     prefetch_row(db, *value);
-    return is_row(db, key, *value) && db_in_place(db, *value) && db_take_value(table, key, value);
+    return db_is_row(db, key, *value) && db_in_place(db, *value) &&
+           db_take_value(db, table, key, value);
 }
 
 static int find_known(struct ehi_db_txn *txn, enum db_table table, MDB_val key, MDB_val *value,
                       bool *found, struct ecshist_error *error)
 {
-    int rc = mdb_get(txn->txn, txn->db->tables[table], &key, value);
+    int rc = db_get(txn, table, key, value);
     *found = rc == 0;
     if (rc == MDB_NOTFOUND)
         return check_missing(txn, table, key, error);
@@ -440,7 +398,7 @@ int ehi_db_get_known(struct ehi_db_txn *txn, enum ehi_arn_kind kind, struct ehi_
         rc = take_value(db, table, key, &value, error);
         if (rc != ECSHIST_OK)
             return rc;
-        if (is_row(db, key, whole))
+        if (db_is_row(db, key, whole))
             db_remember(db, hash, *id, snapshot, db_place(db, whole));
     }
     *state = ehi_slice(value.mv_data, value.mv_size);
@@ -638,17 +596,17 @@ int ehi_db_delete_name(struct ehi_db_txn *txn, uint64_t name_hash, uint64_t serv
     return delete (txn, T_NAMES, db_val(key, sizeof(key)), error);
 }
 
-static int delete_rows(const struct ehi_db *db, MDB_cursor *cursor, uint64_t subject_id,
+static int delete_rows(const struct ehi_db_txn *txn, MDB_cursor *cursor, uint64_t subject_id,
                        uint64_t *entries, uint64_t *ignored, struct ecshist_error *error)
 {
     uint8_t first[16] = {0};
     ehi_put_be64(first, subject_id);
     MDB_val key = db_val(first, sizeof(first)), row;
     struct ehi_db_entry list[EHI_DB_CHUNK];
-    int rc = mdb_cursor_get(cursor, &key, &row, MDB_SET_RANGE);
+    int rc = db_cursor_get(txn, cursor, &key, &row, MDB_SET_RANGE);
     while (rc == 0 && key.mv_size == sizeof(first) && ehi_get_be64(key.mv_data) == subject_id) {
         unsigned count;
-        int read = take_value(db, T_TIMELINE, key, &row, error);
+        int read = take_value(txn->db, T_TIMELINE, key, &row, error);
         if (read == ECSHIST_OK)
             read = read_entries(key, row, list, &count, error);
         if (read != ECSHIST_OK)
@@ -658,7 +616,7 @@ static int delete_rows(const struct ehi_db *db, MDB_cursor *cursor, uint64_t sub
             *ignored += list[i].flags & 1u;
         rc = mdb_cursor_del(cursor, 0);
         if (rc == 0)
-            rc = mdb_cursor_get(cursor, &key, &row, MDB_NEXT);
+            rc = db_cursor_get(txn, cursor, &key, &row, MDB_NEXT);
     }
     return rc == 0 || rc == MDB_NOTFOUND ? ECSHIST_OK : db_fail(rc, "writing the index", error);
 }
@@ -671,7 +629,7 @@ int ehi_db_delete_timeline(struct ehi_db_txn *txn, uint64_t subject_id, uint64_t
     if (rc != 0)
         return db_fail(rc, "writing the index", error);
     *entries = *ignored = 0;
-    int result = delete_rows(txn->db, cursor, subject_id, entries, ignored, error);
+    int result = delete_rows(txn, cursor, subject_id, entries, ignored, error);
     mdb_cursor_close(cursor);
     return result;
 }
@@ -709,25 +667,34 @@ static int walk_begun(struct ehi_db_walk *walk, enum db_table table, MDB_val *ke
     walk->cursor = cursor;
     walk->table = table;
     walk->started = true;
-    return seek(walk->txn->db, cursor, table, db_val(walk->after, sizeof(walk->after)), key, row,
-                found, error);
+    return seek(walk->txn, cursor, table, db_val(walk->after, sizeof(walk->after)), key, row, found,
+                error);
+}
+
+/* The row that was given last and the next one, or none, follow one another. What a writer walks over it may change meanwhile. */
+static int check_step(struct ehi_db_walk *walk, enum db_table table, const MDB_val *next,
+                      struct ecshist_error *error)
+{
+    MDB_val last = db_val(walk->after, walk->after_length);
+    if (walk->txn->write || (next != NULL && page_of(*next) == walk->page))
+        return ECSHIST_OK;
+    return check_beside(walk->txn, table, &last, next, error);
 }
 
 static int walk_on(struct ehi_db_walk *walk, enum db_table table, MDB_val *key, MDB_val *row,
                    bool *found, struct ecshist_error *error)
 {
-    int rc = mdb_cursor_get(walk->cursor, key, row, MDB_NEXT);
+    int rc = db_cursor_get(walk->txn, walk->cursor, key, row, MDB_NEXT);
     *found = rc == 0;
-    if (rc == MDB_NOTFOUND)
-        return ECSHIST_OK;
-    if (rc != 0)
+    if (rc != 0 && rc != MDB_NOTFOUND)
         return db_fail(rc, "reading the index", error);
-    bool same_page = (uintptr_t)row->mv_data / 4096 == walk->page;
-    if ((compare_keys(*key, db_val(walk->after, walk->after_length)) <= 0 && !BELIEVES) ||
-        (!same_page && !db_page_adds_up(walk->txn->db, *row)))
+    if (*found &&
+        ((compare_keys(*key, db_val(walk->after, walk->after_length)) <= 0 && !DB_BELIEVES) ||
+         (page_of(*key) != walk->page && !db_page_adds_up(walk->txn->db, *key))))
         return misrouted(table, error);
-    walk->page = (uintptr_t)row->mv_data / 4096;
-    return take_value(walk->txn->db, table, *key, row, error);
+    int result = check_step(walk, table, *found ? key : NULL, error);
+    return result == ECSHIST_OK && *found ? take_value(walk->txn->db, table, *key, row, error)
+                                          : result;
 }
 
 static int walk_next(struct ehi_db_walk *walk, enum db_table table, bool prefixed, MDB_val *key,
@@ -741,6 +708,7 @@ static int walk_next(struct ehi_db_walk *walk, enum db_table table, bool prefixe
         return malformed(db_table_names[table], error);
     memcpy(walk->after, key->mv_data, key->mv_size);
     walk->after_length = key->mv_size;
+    walk->page = page_of(*key);
     *found = !prefixed || (key->mv_size >= 8 && ehi_get_be64(key->mv_data) == walk->id);
     return ECSHIST_OK;
 }
@@ -782,15 +750,18 @@ static int row_before(struct ehi_db_txn *txn, uint64_t subject_id, uint64_t seq,
     ehi_put_be64(after + 8, seq);
     MDB_val place = db_val(after, sizeof(after)), key = place, row;
     bool before = false;
-    rc = mdb_cursor_get(cursor, &key, &row, MDB_SET_RANGE);
+    rc = db_cursor_get(txn, cursor, &key, &row, MDB_SET_RANGE);
+    MDB_val behind = key;
     int result = ECSHIST_OK;
     if (rc != 0 && rc != MDB_NOTFOUND)
         result = db_fail(rc, "reading the index", error);
-    else if (rc == 0 && compare_keys(key, place) < 0 && !BELIEVES)
+    else if (rc == 0 && compare_keys(key, place) < 0 && !DB_BELIEVES)
         result = misrouted(T_TIMELINE, error);
     else
+        result = look_before(txn, cursor, T_TIMELINE, place, rc != 0, &before, &key, &row, error);
+    if (result == ECSHIST_OK)
         result =
-            look_before(txn->db, cursor, T_TIMELINE, place, rc != 0, &before, &key, &row, error);
+            check_beside(txn, T_TIMELINE, before ? &key : NULL, rc == 0 ? &behind : NULL, error);
     if (result == ECSHIST_OK && before && key.mv_size == 16 &&
         ehi_get_be64(key.mv_data) == subject_id)
         result = read_entries(key, row, entries, count, error);
