@@ -516,6 +516,30 @@ Test(bitrot, flags_of_the_index)
     end_damages(&d);
 }
 
+/* What a leaf's list says: it ends before its last row, or has one row twice and another not at all. */
+Test(bitrot, lists_of_the_index)
+{
+    enum { LEAF = 2, STRIDE = 7 };
+    struct damaged d = begin_damages();
+    for (size_t number = 2; number < d.pages; number++) {
+        uint8_t *page = d.bytes + number * PAGE, *list = page + LIST;
+        size_t rows = (size_t)(ehi_get_le16(page + LOWER) - LIST) / 2;
+        if (ehi_get_le16(page + FLAGS) != LEAF || rows < 2)
+            continue;
+        ehi_put_le16(page + LOWER, (uint16_t)(LIST + 2 * (rows - 1)));
+        look_at_damage(&d);
+        ehi_put_le16(page + LOWER, (uint16_t)(LIST + 2 * rows));
+        for (size_t i = number % STRIDE; i < rows; i += STRIDE) {
+            uint16_t node = ehi_get_le16(list + 2 * i);
+            size_t other = i == 0 || (i / STRIDE % 2 != 0 && i + 1 < rows) ? i + 1 : i - 1;
+            ehi_put_le16(list + 2 * i, ehi_get_le16(list + 2 * other));
+            look_at_damage(&d);
+            ehi_put_le16(list + 2 * i, node);
+        }
+    }
+    end_damages(&d);
+}
+
 /* Each child of a branch in the place of each other one: all are pages as they should be, and lead past what is there. */
 static void swap_children(struct damaged *d, uint8_t *branch)
 {

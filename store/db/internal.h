@@ -97,6 +97,8 @@ bool db_in_place(const struct ehi_db *db, MDB_val value);
  * unnoticed. For where what is not found matters.
  */
 bool db_page_adds_up(const struct ehi_db *db, MDB_val key);
+/* Two keys of one page follow one another in its list, and are in it once each. Of two pages: true. */
+bool db_follow(const struct ehi_db *db, MDB_val key, MDB_val next);
 /* In the map, this is where a row of this key and size is: behind its node's head and its key. */
 bool db_is_row(const struct ehi_db *db, MDB_val key, MDB_val value);
 

@@ -130,6 +130,26 @@ bool db_page_adds_up(const struct ehi_db *db, MDB_val key)
     return sum == db->page_bytes - upper;
 }
 
+bool db_follow(const struct ehi_db *db, MDB_val key, MDB_val next)
+{
+    const uint8_t *page = page_at(db, key), *other = page_at(db, next);
+    if (page == NULL || page != other || DB_BELIEVES)
+        return true;
+    size_t lower = ehi_get_le16(page + PAGE_LOWER), found = 0;
+    uint32_t at_key = (uint32_t)((const uint8_t *)key.mv_data - page - NODE_HEAD),
+             at_next = (uint32_t)((const uint8_t *)next.mv_data - page - NODE_HEAD), before = 0;
+    if (lower > db->page_bytes)
+        return false;
+    bool follow = false;
+    for (size_t at = PAGE_HEAD; at + 2 <= lower; at += 2) {
+        uint32_t node = ehi_get_le16(page + at);
+        found += (node == at_key) + (node == at_next);
+        follow |= node == at_next && before == at_key;
+        before = node;
+    }
+    return follow && found == 2;
+}
+
 bool db_is_row(const struct ehi_db *db, MDB_val key, MDB_val value)
 {
     size_t before = NODE_HEAD + key.mv_size;

@@ -54,10 +54,12 @@ static int compare_keys(MDB_val a, MDB_val b)
     return order != 0 ? order : (a.mv_size > b.mv_size) - (a.mv_size < b.mv_size);
 }
 
-/* Part of a page of LMDB's, none of which is smaller. */
+/* Bytes: no page of LMDB's is smaller here, so that of two keys with the same number both are of one page. */
+enum { LEAST_PAGE = 4096 };
+
 static uintptr_t page_of(MDB_val key)
 {
-    return (uintptr_t)key.mv_data / 4096;
+    return (uintptr_t)key.mv_data / LEAST_PAGE;
 }
 
 /* The row that a search of its own finds before this one, or with `next` behind it, is that other one; NULL: there is none. */
@@ -77,19 +79,21 @@ static int compare_beside(struct ehi_db_txn *txn, MDB_cursor *cursor, MDB_val ke
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
-/*
- * Two rows of one page that follow one another have nothing between them. Those of two pages a damaged branch may have brought
- * together, which leads past a leaf, or to that of another place: then a search for the one does not find the other beside it.
- * NULL: there is none on that side.
- */
-static int check_beside(struct ehi_db_txn *txn, enum db_table table, const MDB_val *before,
-                        const MDB_val *behind, struct ecshist_error *error)
+/* NULL: no page. */
+static bool adds_up(const struct ehi_db *db, const MDB_val *key)
 {
-    bool none = before == NULL && behind == NULL, same;
-    if (none || (before != NULL && behind != NULL && page_of(*before) == page_of(*behind)))
+    return key == NULL || db_page_adds_up(db, *key);
+}
+
+/* NULL: there is none on that side. */
+static int check_neighbours(struct ehi_db_txn *txn, enum db_table table, const MDB_val *before,
+                            const MDB_val *behind, struct ecshist_error *error)
+{
+    bool same = false;
+    MDB_cursor *cursor;
+    if (before == NULL && behind == NULL)
         return ECSHIST_OK;
     /* A cursor that was used already would not search from the root. */
-    MDB_cursor *cursor;
     int rc = mdb_cursor_open(txn->txn, txn->db->tables[table], &cursor);
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
@@ -99,6 +103,21 @@ static int check_beside(struct ehi_db_txn *txn, enum db_table table, const MDB_v
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
     return same || DB_BELIEVES ? ECSHIST_OK : misrouted(table, error);
+}
+
+/*
+ * Two rows that follow one another on a page, and are what was written, have nothing between them: what was there would be one
+ * of them, or be damaged. Of two pages one may end too early; or a damaged branch may have brought them together, which leads past a
+ * leaf, or to that of another place: then a search for the one does not find the other beside it. NULL: there is none on that side.
+ */
+static int check_beside(struct ehi_db_txn *txn, enum db_table table, const MDB_val *before,
+                        const MDB_val *behind, struct ecshist_error *error)
+{
+    if (before != NULL && behind != NULL && page_of(*before) == page_of(*behind))
+        return db_follow(txn->db, *before, *behind) ? ECSHIST_OK : misrouted(table, error);
+    if (!adds_up(txn->db, before) || !adds_up(txn->db, behind))
+        return misrouted(table, error);
+    return check_neighbours(txn, table, before, behind, error);
 }
 
 /*
@@ -115,7 +134,7 @@ static int look_before(struct ehi_db_txn *txn, MDB_cursor *cursor, enum db_table
         return ECSHIST_OK;
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
-    if ((compare_keys(*key, place) >= 0 && !DB_BELIEVES) || !db_page_adds_up(txn->db, *key))
+    if (compare_keys(*key, place) >= 0 && !DB_BELIEVES)
         return misrouted(table, error);
     return take_value(txn->db, table, *key, value, error);
 }
@@ -136,8 +155,6 @@ static int look_around(struct ehi_db_txn *txn, MDB_cursor *cursor, enum db_table
     if (result != ECSHIST_OK || !found)
         return result;
     int rc = db_cursor_get(txn, cursor, key, value, before ? MDB_NEXT : MDB_FIRST);
-    if (rc == 0 && !db_page_adds_up(txn->db, *key))
-        return misrouted(table, error);
     return rc == 0 ? take_value(txn->db, table, *key, value, error)
                    : db_fail(rc, "reading the index", error);
 }
@@ -675,10 +692,14 @@ static int walk_begun(struct ehi_db_walk *walk, enum db_table table, MDB_val *ke
 static int check_step(struct ehi_db_walk *walk, enum db_table table, const MDB_val *next,
                       struct ecshist_error *error)
 {
-    MDB_val last = db_val(walk->after, walk->after_length);
+    const struct ehi_db *db = walk->txn->db;
+    MDB_val last = db_val(walk->after, walk->after_length),
+            page = db_val((const void *)(walk->page * LEAST_PAGE), 1);
     if (walk->txn->write || (next != NULL && page_of(*next) == walk->page))
         return ECSHIST_OK;
-    return check_beside(walk->txn, table, &last, next, error);
+    if (!adds_up(db, &page) || !adds_up(db, next))
+        return misrouted(table, error);
+    return check_neighbours(walk->txn, table, &last, next, error);
 }
 
 static int walk_on(struct ehi_db_walk *walk, enum db_table table, MDB_val *key, MDB_val *row,
@@ -688,9 +709,7 @@ static int walk_on(struct ehi_db_walk *walk, enum db_table table, MDB_val *key, 
     *found = rc == 0;
     if (rc != 0 && rc != MDB_NOTFOUND)
         return db_fail(rc, "reading the index", error);
-    if (*found &&
-        ((compare_keys(*key, db_val(walk->after, walk->after_length)) <= 0 && !DB_BELIEVES) ||
-         (page_of(*key) != walk->page && !db_page_adds_up(walk->txn->db, *key))))
+    if (*found && compare_keys(*key, db_val(walk->after, walk->after_length)) <= 0 && !DB_BELIEVES)
         return misrouted(table, error);
     int result = check_step(walk, table, *found ? key : NULL, error);
     return result == ECSHIST_OK && *found ? take_value(walk->txn->db, table, *key, row, error)

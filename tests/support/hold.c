@@ -138,7 +138,12 @@ static void print_timeline(FILE *out, ecshist_snapshot *snapshot, const char *ar
 {
     struct ecshist_error error = ECSHIST_ERROR_INIT;
     ecshist_result *result = NULL;
-    store_must(ecshist_timeline(snapshot, arn, NULL, &result, &error), arn, &error);
+    int rc = ecshist_timeline(snapshot, arn, NULL, &result, &error);
+    if (rc == ECSHIST_NOT_FOUND) {
+        fprintf(out, "no timeline: %s\n", arn);
+        return;
+    }
+    store_must(rc, arn, &error);
     print_result(out, "timeline", result);
 }
 
@@ -148,9 +153,14 @@ static void print_page(FILE *out, ecshist_snapshot *snapshot,
 {
     struct ecshist_error error = ECSHIST_ERROR_INIT;
     ecshist_result *result = NULL;
-    store_must(ecshist_list_service_deployments(snapshot, request, &result, &error),
-               request->service, &error);
+    int rc = ecshist_list_service_deployments(snapshot, request, &result, &error);
     free(*token);
+    *token = NULL;
+    if (rc == ECSHIST_NOT_FOUND) {
+        fprintf(out, "no service: %s\n", request->service);
+        return;
+    }
+    store_must(rc, request->service, &error);
     const char *next = ecshist_result_next_token(result);
     *token = next != NULL ? strdup(next) : NULL;
     for (size_t i = 0; i < ecshist_result_count(result); i++) {

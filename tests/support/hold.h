@@ -10,7 +10,7 @@
 /*
  * Counts; services; each service's deployments, page by page; each deployment, revision and
  * timeline. What has to do with files (sizes, readers) is left out. Yours: free. What goes wrong
- * ends the process.
+ * ends the process; that something is not there is an answer.
  */
 char *hold_all(ecshist_store *store);
 /* The same as of an earlier moment: deployments, revisions and services. */
