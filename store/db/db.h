@@ -198,6 +198,7 @@ struct ehi_db_rows {
     enum ehi_db_table table;
     uint8_t last_key[32];
     size_t last_length;
+    uintptr_t page; /* where that key lies: 4,096 bytes */
 };
 void ehi_db_rows(struct ehi_db_rows *rows, struct ehi_db_txn *txn, enum ehi_db_table table);
 int ehi_db_rows_next(struct ehi_db_rows *rows, struct ehi_db_row *row, bool *found,

@@ -121,8 +121,10 @@ int ehi_db_rows_next(struct ehi_db_rows *rows, struct ehi_db_row *row, bool *fou
     struct ehi_slice k = ehi_slice(key.mv_data, key.mv_size);
     if (!rises(rows, k))
         return ehi_fail(error, ECSHIST_INDEX, "the keys of a table do not rise");
-    if (!db_page_adds_up(rows->txn->db, key))
+    uintptr_t page = db_page_of(key);
+    if (page != rows->page && !db_page_adds_up(rows->txn->db, key))
         return ehi_fail(error, ECSHIST_INDEX, "the rows of a page are not as many as they were");
+    rows->page = page;
     if (!is_found(rows, key, value))
         return ehi_fail(error, ECSHIST_INDEX, "a row is not found by its key");
     *row = (struct ehi_db_row){.well_formed = false};

@@ -110,6 +110,13 @@ extern bool db_test_believes;
 #define DB_BELIEVES false
 #endif
 
+/* Bytes: no page of LMDB's is smaller here, so that of two keys with the same number both are of one page. */
+enum { DB_LEAST_PAGE = 4096 };
+static inline uintptr_t db_page_of(MDB_val key)
+{
+    return (uintptr_t)key.mv_data / DB_LEAST_PAGE;
+}
+
 /* Rows as bytes; false: they are not such a row. For tables.c and inspect.c. */
 bool db_read_arn(MDB_val value, enum ehi_arn_kind *kind, uint64_t *id);
 /* An entry has two numbers of 32 bits in up to five bytes each, and four bytes. */

@@ -54,14 +54,6 @@ static int compare_keys(MDB_val a, MDB_val b)
     return order != 0 ? order : (a.mv_size > b.mv_size) - (a.mv_size < b.mv_size);
 }
 
-/* Bytes: no page of LMDB's is smaller here, so that of two keys with the same number both are of one page. */
-enum { LEAST_PAGE = 4096 };
-
-static uintptr_t page_of(MDB_val key)
-{
-    return (uintptr_t)key.mv_data / LEAST_PAGE;
-}
-
 /* The row that a search of its own finds before this one, or with `next` behind it, is that other one; NULL: there is none. */
 static int compare_beside(struct ehi_db_txn *txn, MDB_cursor *cursor, MDB_val key, bool next,
                           const MDB_val *other, bool *same)
@@ -113,7 +105,7 @@ static int check_neighbours(struct ehi_db_txn *txn, enum db_table table, const M
 static int check_beside(struct ehi_db_txn *txn, enum db_table table, const MDB_val *before,
                         const MDB_val *behind, struct ecshist_error *error)
 {
-    if (before != NULL && behind != NULL && page_of(*before) == page_of(*behind))
+    if (before != NULL && behind != NULL && db_page_of(*before) == db_page_of(*behind))
         return db_follow(txn->db, *before, *behind) ? ECSHIST_OK : misrouted(table, error);
     if (!adds_up(txn->db, before) || !adds_up(txn->db, behind))
         return misrouted(table, error);
@@ -694,8 +686,8 @@ static int check_step(struct ehi_db_walk *walk, enum db_table table, const MDB_v
 {
     const struct ehi_db *db = walk->txn->db;
     MDB_val last = db_val(walk->after, walk->after_length),
-            page = db_val((const void *)(walk->page * LEAST_PAGE), 1);
-    if (walk->txn->write || (next != NULL && page_of(*next) == walk->page))
+            page = db_val((const void *)(walk->page * DB_LEAST_PAGE), 1);
+    if (walk->txn->write || (next != NULL && db_page_of(*next) == walk->page))
         return ECSHIST_OK;
     if (!adds_up(db, &page) || !adds_up(db, next))
         return misrouted(table, error);
@@ -727,7 +719,7 @@ static int walk_next(struct ehi_db_walk *walk, enum db_table table, bool prefixe
         return malformed(db_table_names[table], error);
     memcpy(walk->after, key->mv_data, key->mv_size);
     walk->after_length = key->mv_size;
-    walk->page = page_of(*key);
+    walk->page = db_page_of(*key);
     *found = !prefixed || (key->mv_size >= 8 && ehi_get_be64(key->mv_data) == walk->id);
     return ECSHIST_OK;
 }
