@@ -428,6 +428,18 @@ Test(behind, what_was_handed_over_cannot_be_put)
     ecshist_close(store);
 }
 
+static void wait_until_put(struct ehi_store *store)
+{
+    bool put = false;
+    for (unsigned i = 0; i < 10000 && !put; i++) {
+        pthread_mutex_lock(&store->flusher.mutex);
+        put = store->handed.state == EHI_PUT_NONE || store->handed.state == EHI_PUT_DONE;
+        pthread_mutex_unlock(&store->flusher.mutex);
+        pause_ms(1);
+    }
+    cr_assert(put);
+}
+
 /* What changes nothing takes no memory that is not given back. */
 Test(behind, duplicates_only)
 {
@@ -435,6 +447,8 @@ Test(behind, duplicates_only)
         60; /* the first duplicate finds them too many, and an empty batch */
     ecshist_store *store = store_dir_open(path);
     must_append(store, 0, 60);
+    must_append(store, 0, 1);
+    wait_until_put((struct ehi_store *)store);
     size_t most = 0;
     for (unsigned i = 0; i < 3000; i++) {
         must_append(store, i % 60, i % 60 + 1);
