@@ -73,8 +73,8 @@ MDB_val db_row_at(const struct ehi_db *db, uint64_t place);
 extern const char *const db_table_names[T_COUNT];
 
 /*
- * pages.c. As mdb_get and mdb_cursor_get; MDB_CORRUPTED, too, where what they return is not within the map: of a damaged page
- * LMDB returns what lies elsewhere, or nothing. An LMDB code.
+ * pages.c. As mdb_get and mdb_cursor_get; MDB_CORRUPTED, too, where what they return is not within the map, or a key and a value
+ * not where they can be of one row: of a damaged page LMDB returns what lies elsewhere, or nothing. An LMDB code.
  */
 int db_get(const struct ehi_db_txn *txn, enum db_table table, MDB_val key, MDB_val *value);
 int db_cursor_get(const struct ehi_db_txn *txn, MDB_cursor *cursor, MDB_val *key, MDB_val *value,
@@ -93,8 +93,8 @@ bool db_take_value(const struct ehi_db *db, enum db_table table, MDB_val key, MD
  */
 bool db_in_place(const struct ehi_db *db, MDB_val value);
 /*
- * The rows of the page that this key lies in fill it just as far as its head says: none of them has dropped out of it
- * unnoticed. For where what is not found matters.
+ * The rows of the page that this key lies in are in its list once each, and fill it just as far as its head says: none of them has
+ * dropped out of it unnoticed. For where what is not found matters.
  */
 bool db_page_adds_up(const struct ehi_db *db, MDB_val key);
 /* Two keys of one page follow one another in its list, and are in it once each. Of two pages: true. */

@@ -25,7 +25,8 @@ enum {
     PAGE_BIG = 4,
     NODE_HEAD = 8,
     NODE_BIG = 1,
-    BIG_BYTES = 8
+    BIG_BYTES = 8,
+    MOST_PAGE_BYTES = 65536 /* LMDB's own bound is 32,768 */
 };
 
 /* The page that these bytes begin in; NULL: they are not in the map. */
@@ -54,12 +55,24 @@ int db_get(const struct ehi_db_txn *txn, enum db_table table, MDB_val key, MDB_v
     return rc == 0 && !is_there(txn, *value) ? MDB_CORRUPTED : rc;
 }
 
+/* The key ends with its page; the value begins in the same one, or where those of its own begin. */
+static bool belong(const struct ehi_db_txn *txn, MDB_val key, MDB_val value)
+{
+    const uint8_t *page = page_at(txn->db, key), *other = page_at(txn->db, value);
+    if (page == NULL || (other == NULL && txn->write))
+        return is_there(txn, key) && is_there(txn, value);
+    size_t within = (size_t)((const uint8_t *)key.mv_data - page);
+    if (within + key.mv_size > txn->db->page_bytes || other == NULL)
+        return false;
+    return other == page || (const uint8_t *)value.mv_data == other + PAGE_HEAD;
+}
+
 int db_cursor_get(const struct ehi_db_txn *txn, MDB_cursor *cursor, MDB_val *key, MDB_val *value,
                   MDB_cursor_op op)
 {
     *value = (MDB_val){0};
     int rc = mdb_cursor_get(cursor, key, value, op);
-    return rc == 0 && !(is_there(txn, *key) && is_there(txn, *value)) ? MDB_CORRUPTED : rc;
+    return rc == 0 && !belong(txn, *key, *value) ? MDB_CORRUPTED : rc;
 }
 
 uint32_t db_checksum(enum db_table table, MDB_val key, MDB_val value)
@@ -115,16 +128,20 @@ static size_t node_bytes(const uint8_t *node)
 bool db_page_adds_up(const struct ehi_db *db, MDB_val key)
 {
     const uint8_t *page = page_at(db, key);
+    uint64_t seen[MOST_PAGE_BYTES / 2 / 64];
     if (page == NULL || DB_BELIEVES)
         return true;
     size_t lower = ehi_get_le16(page + PAGE_LOWER), upper = ehi_get_le16(page + PAGE_UPPER),
            sum = 0;
     if (lower < PAGE_HEAD || lower % 2 != 0 || lower > upper || upper > db->page_bytes)
         return false;
+    memset(seen, 0, db->page_bytes / 16);
     for (size_t at = PAGE_HEAD; at < lower; at += 2) {
         size_t node = ehi_get_le16(page + at);
-        if (node < upper || node > db->page_bytes - NODE_HEAD)
+        uint64_t bit = UINT64_C(1) << node / 2 % 64;
+        if (node < upper || node > db->page_bytes - NODE_HEAD || (seen[node / 128] & bit) != 0)
             return false;
+        seen[node / 128] |= bit;
         sum += node_bytes(page + node);
     }
     return sum == db->page_bytes - upper;

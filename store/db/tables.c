@@ -55,19 +55,24 @@ static int compare_keys(MDB_val a, MDB_val b)
 }
 
 /* The row that a search of its own finds before this one, or with `next` behind it, is that other one; NULL: there is none. */
-static int compare_beside(struct ehi_db_txn *txn, MDB_cursor *cursor, MDB_val key, bool next,
+static int compare_beside(struct ehi_db_txn *txn, enum db_table table, MDB_val key, bool next,
                           const MDB_val *other, bool *same)
 {
+    /* A cursor that was used already would not search from the root. */
+    MDB_cursor *cursor;
     MDB_val value;
     *same = false;
-    int rc = db_cursor_get(txn, cursor, &key, &value, MDB_SET_KEY);
+    int rc = mdb_cursor_open(txn->txn, txn->db->tables[table], &cursor);
     if (rc != 0)
-        return rc == MDB_NOTFOUND ? 0 : rc;
-    rc = db_cursor_get(txn, cursor, &key, &value, next ? MDB_NEXT : MDB_PREV);
-    if (rc == MDB_NOTFOUND)
-        *same = other == NULL;
-    else if (rc == 0)
+        return rc;
+    bool found = (rc = db_cursor_get(txn, cursor, &key, &value, MDB_SET_KEY)) == 0;
+    if (found)
+        rc = db_cursor_get(txn, cursor, &key, &value, next ? MDB_NEXT : MDB_PREV);
+    if (rc == 0)
         *same = other != NULL && compare_keys(key, *other) == 0;
+    else if (rc == MDB_NOTFOUND)
+        *same = found && other == NULL;
+    mdb_cursor_close(cursor);
     return rc == MDB_NOTFOUND ? 0 : rc;
 }
 
@@ -81,17 +86,12 @@ static bool adds_up(const struct ehi_db *db, const MDB_val *key)
 static int check_neighbours(struct ehi_db_txn *txn, enum db_table table, const MDB_val *before,
                             const MDB_val *behind, struct ecshist_error *error)
 {
-    bool same = false;
-    MDB_cursor *cursor;
-    if (before == NULL && behind == NULL)
-        return ECSHIST_OK;
-    /* A cursor that was used already would not search from the root. */
-    int rc = mdb_cursor_open(txn->txn, txn->db->tables[table], &cursor);
-    if (rc != 0)
-        return db_fail(rc, "reading the index", error);
-    rc = behind != NULL ? compare_beside(txn, cursor, *behind, false, before, &same)
-                        : compare_beside(txn, cursor, *before, true, NULL, &same);
-    mdb_cursor_close(cursor);
+    bool same = true;
+    int rc = 0;
+    if (behind != NULL)
+        rc = compare_beside(txn, table, *behind, false, before, &same);
+    if (rc == 0 && same && before != NULL)
+        rc = compare_beside(txn, table, *before, true, behind, &same);
     if (rc != 0)
         return db_fail(rc, "reading the index", error);
     return same || DB_BELIEVES ? ECSHIST_OK : misrouted(table, error);
@@ -676,27 +676,34 @@ static int walk_begun(struct ehi_db_walk *walk, enum db_table table, MDB_val *ke
     walk->cursor = cursor;
     walk->table = table;
     walk->started = true;
-    return seek(walk->txn, cursor, table, db_val(walk->after, sizeof(walk->after)), key, row, found,
-                error);
+    int result = seek(walk->txn, cursor, table, db_val(walk->after, sizeof(walk->after)), key, row,
+                      found, error);
+    if (result == ECSHIST_OK && *found && !db_page_adds_up(walk->txn->db, *key))
+        result = misrouted(table, error);
+    return result;
 }
 
-/* The row that was given last and the next one, or none, follow one another. What a writer walks over it may change meanwhile. */
+/*
+ * The row that was given last and the next one, or none, follow one another: on a page, as all of it adds up. What a writer walks
+ * over he may have changed meanwhile.
+ */
 static int check_step(struct ehi_db_walk *walk, enum db_table table, const MDB_val *next,
                       struct ecshist_error *error)
 {
-    const struct ehi_db *db = walk->txn->db;
-    MDB_val last = db_val(walk->after, walk->after_length),
-            page = db_val((const void *)(walk->page * DB_LEAST_PAGE), 1);
-    if (walk->txn->write || (next != NULL && db_page_of(*next) == walk->page))
+    MDB_val last = db_val(walk->after, walk->after_length);
+    if (next != NULL && db_page_of(*next) == walk->page)
         return ECSHIST_OK;
-    if (!adds_up(db, &page) || !adds_up(db, next))
+    if (!adds_up(walk->txn->db, next))
         return misrouted(table, error);
-    return check_neighbours(walk->txn, table, &last, next, error);
+    return walk->txn->write ? ECSHIST_OK : check_neighbours(walk->txn, table, &last, next, error);
 }
 
 static int walk_on(struct ehi_db_walk *walk, enum db_table table, MDB_val *key, MDB_val *row,
                    bool *found, struct ecshist_error *error)
 {
+    *found = false;
+    if (walk->after_length == 0) /* there was nothing to begin with */
+        return ECSHIST_OK;
     int rc = db_cursor_get(walk->txn, walk->cursor, key, row, MDB_NEXT);
     *found = rc == 0;
     if (rc != 0 && rc != MDB_NOTFOUND)
