@@ -137,7 +137,7 @@ struct ehi_db_walk {
     bool started;
     uint8_t after[24]; /* the key of the row given last; before the first: where to begin */
     size_t after_length;
-    uintptr_t page; /* where that row lies: 4,096 bytes */
+    uintptr_t page; /* where that key lies: 4,096 bytes */
 };
 /* A subject's timeline in seq order, a row at a time: entries read into `entries`. */
 void ehi_db_timeline(struct ehi_db_walk *walk, struct ehi_db_txn *txn, uint64_t subject_id);
